@@ -1,0 +1,156 @@
+//! Why an attempt has no answer: a coarse kind for everyone, the detail for the operator's log only.
+
+use std::error::Error;
+use std::{fmt, io};
+
+use provider::target::TargetError;
+
+use crate::stream::AllowanceSpent;
+
+/// An attempt without a complete answer. `Display` and [`Failure::code`] may be shown to tenants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What to branch on.
+    pub kind: FailureKind,
+    /// Addresses and error texts of libraries: for the operator's log, never for tenants.
+    pub detail: String,
+}
+
+/// What went wrong, coarsely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The name could not be looked up.
+    Dns,
+    /// The rules forbid the URL or an address it leads to. Nothing was dialled.
+    InvalidTarget,
+    /// No address accepted a connection.
+    Connect,
+    /// The handshake failed or the certificate is not trusted. Nothing was sent.
+    Tls,
+    /// Time was up in this phase. From [`Phase::Head`] on the receiver may have acted.
+    Timeout(Phase),
+    /// The connection ended before the answer did; the receiver may have acted.
+    ConnectionLost,
+    /// The answer is not HTTP/1.1; the receiver may have acted.
+    BadAnswer,
+    /// The answer's head, or what came before it, is beyond every limit; the receiver may have acted.
+    TooLarge,
+}
+
+/// The part of an attempt that was under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Looking up the name.
+    Dns,
+    /// Connecting.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// From sending the request to the end of the answer's head.
+    Head,
+    /// Reading the body.
+    Body,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: FailureKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+
+    pub(crate) fn timeout(phase: Phase) -> Self {
+        Self::new(FailureKind::Timeout(phase), format!("time was up while {phase}"))
+    }
+
+    /// Classifies what hyper reports after the request was handed to a connection.
+    pub(crate) fn of_exchange(error: &hyper::Error, phase: Phase) -> Self {
+        let io_error = find_cause::<io::Error>(error);
+        let is_spent =
+            io_error.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<AllowanceSpent>()).is_some();
+        let is_malformed_body = io_error
+            .is_some_and(|cause| matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData));
+        let kind = if is_spent || error.is_parse_too_large() {
+            FailureKind::TooLarge
+        } else if error.is_parse() || is_malformed_body {
+            FailureKind::BadAnswer
+        } else {
+            FailureKind::ConnectionLost
+        };
+        Self::new(kind, format!("while {phase}: {}", with_causes(error)))
+    }
+
+    /// A stable code of the coarse kind.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self.kind {
+            FailureKind::Dns => "E_DNS",
+            FailureKind::InvalidTarget => "E_INVALID_TARGET",
+            FailureKind::Connect => "E_CONNECT",
+            FailureKind::Tls => "E_TLS",
+            FailureKind::Timeout(_) => "E_TIMEOUT",
+            FailureKind::ConnectionLost => "E_CONNECTION_LOST",
+            FailureKind::BadAnswer => "E_BAD_ANSWER",
+            FailureKind::TooLarge => "E_TOO_LARGE",
+        }
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        Self::new(FailureKind::InvalidTarget, error.operator_detail())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            FailureKind::Dns => f.write_str("the host name could not be looked up; check its spelling and DNS records"),
+            FailureKind::InvalidTarget => f.write_str("the URL leads to an address that may not be called"),
+            FailureKind::Connect => f.write_str("the host did not accept a connection; check host, port and firewall"),
+            FailureKind::Tls => f.write_str(
+                "the TLS handshake failed; check the certificate's name, issuer and dates, and TLS 1.2 or 1.3",
+            ),
+            FailureKind::Timeout(phase) => write!(f, "time was up while {phase}"),
+            FailureKind::ConnectionLost => f.write_str("the connection ended before the answer was complete"),
+            FailureKind::BadAnswer => f.write_str("the answer is not valid HTTP/1.1"),
+            FailureKind::TooLarge => f.write_str("the head of the answer is too large"),
+        }
+    }
+}
+
+impl Error for Failure {}
+
+/// Reads well after "while".
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dns => "looking up the host name",
+            Self::Connect => "connecting",
+            Self::Tls => "shaking hands for TLS",
+            Self::Head => "waiting for the answer",
+            Self::Body => "reading the body of the answer",
+        })
+    }
+}
+
+/// An error and its causes on one line.
+pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn find_cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}

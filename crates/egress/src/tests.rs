@@ -1,0 +1,7 @@
+//! Real sockets on loopback, each receiver a script on threads of its own; names are answered by a script too.
+
+mod hostile;
+mod kept_alive;
+mod names;
+mod tls;
+mod world;

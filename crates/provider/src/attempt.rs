@@ -1,0 +1,112 @@
+//! What one attempt to deliver came to, as the judge, the lane and the log speak of it.
+
+use std::fmt;
+
+/// How an attempt ended: with an HTTP status, or before there was one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The receiver answered with this status, 100 to 999.
+    Answered(u16),
+    /// No answer came; why not.
+    Failed(Failure),
+}
+
+/// Why an attempt brought no answer. The numbers are stored in segments and never change meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Failure {
+    /// The name did not resolve in time or at all.
+    Dns = 1,
+    /// The target is one that may not be called.
+    ForbiddenTarget = 2,
+    /// No TCP connection.
+    Connect = 3,
+    /// No TLS session, or a certificate that does not hold.
+    Tls = 4,
+    /// The time for the whole attempt was over.
+    Timeout = 5,
+    /// The connection broke before the answer was complete.
+    ConnectionLost = 6,
+    /// What came back is not HTTP as we accept it.
+    BadAnswer = 7,
+}
+
+impl Failure {
+    const ALL: [Failure; 7] = [
+        Failure::Dns,
+        Failure::ForbiddenTarget,
+        Failure::Connect,
+        Failure::Tls,
+        Failure::Timeout,
+        Failure::ConnectionLost,
+        Failure::BadAnswer,
+    ];
+
+    /// The coarse code that owners of an endpoint see (details are for the operator).
+    pub fn code(self) -> &'static str {
+        match self {
+            Failure::Dns => "E_DNS",
+            Failure::ForbiddenTarget => "E_INVALID_TARGET",
+            Failure::Connect => "E_CONNECT",
+            Failure::Tls => "E_TLS",
+            Failure::Timeout => "E_TIMEOUT",
+            Failure::ConnectionLost => "E_CONNECTION_LOST",
+            Failure::BadAnswer => "E_BAD_ANSWER",
+        }
+    }
+}
+
+impl Outcome {
+    /// True for a 2xx: the receiver has it.
+    pub fn is_delivered(self) -> bool {
+        matches!(self, Outcome::Answered(200..=299))
+    }
+
+    /// The stored number: the status itself, or the failure's number (below 100).
+    pub fn number(self) -> u16 {
+        match self {
+            Outcome::Answered(status) => status,
+            Outcome::Failed(failure) => failure as u16,
+        }
+    }
+
+    /// The outcome with this stored number; `None` where a newer version wrote one we do not know.
+    pub fn from_number(number: u16) -> Option<Outcome> {
+        match number {
+            100..=999 => Some(Outcome::Answered(number)),
+            _ => Failure::ALL.into_iter().find(|failure| *failure as u16 == number).map(Outcome::Failed),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Answered(status) => write!(f, "HTTP {status}"),
+            Outcome::Failed(failure) => f.write_str(match failure {
+                Failure::Dns => "the host name did not resolve",
+                Failure::ForbiddenTarget => "the target address may not be called",
+                Failure::Connect => "no connection to the receiver",
+                Failure::Tls => "no valid TLS session with the receiver",
+                Failure::Timeout => "no complete answer in time",
+                Failure::ConnectionLost => "the connection broke before the answer was complete",
+                Failure::BadAnswer => "the answer is not valid HTTP, or its head is too large",
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_survives_its_number() {
+        for number in 0..=u16::MAX {
+            if let Some(outcome) = Outcome::from_number(number) {
+                assert_eq!(outcome.number(), number);
+            }
+        }
+        assert_eq!(Failure::ALL.len(), (1..100).filter(|n| Outcome::from_number(*n).is_some()).count());
+    }
+}

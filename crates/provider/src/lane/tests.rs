@@ -1,0 +1,77 @@
+use super::*;
+
+const LIMIT: u32 = 64;
+const MIDDLE: u64 = 1 << 63;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + seconds).expect("in range")
+}
+
+fn after(state: LaneState, sign: Sign, seconds: i64) -> LaneState {
+    state.after(sign, LIMIT, at(seconds), Jitter::from_bits(MIDDLE))
+}
+
+fn failing() -> LaneState {
+    (0..5).fold(LaneState::default(), |state, _| after(state, Sign::Failing, 0))
+}
+
+#[test]
+fn a_few_failures_change_nothing_and_an_answer_forgets_them() {
+    let shaken = (0..4).fold(LaneState::default(), |state, _| after(state, Sign::Failing, 0));
+    assert_eq!(shaken.window(LIMIT, at(0)), LIMIT);
+    assert_eq!(after(shaken, Sign::Alive, 0), LaneState::default());
+}
+
+#[test]
+fn five_failures_in_a_row_close_the_lane_to_all_but_one_probe() {
+    let open = failing();
+    assert_eq!(open.closed_until(at(0)), Some(at(5)));
+    assert_eq!((open.window(LIMIT, at(4)), open.window(LIMIT, at(5))), (0, 1));
+}
+
+#[test]
+fn failures_of_requests_already_in_flight_do_not_lengthen_the_wait() {
+    assert_eq!(after(failing(), Sign::Failing, 3), failing());
+}
+
+#[test]
+fn failed_probes_double_the_wait_up_to_five_minutes() {
+    let mut state = failing();
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        let LaneState::Open { until, .. } = state else { panic!("{state:?}") };
+        state = state.after(Sign::Failing, LIMIT, until, Jitter::from_bits(MIDDLE));
+        let LaneState::Open { until: next, .. } = state else { panic!("{state:?}") };
+        waits.push(next.duration_since(until).as_secs());
+    }
+    assert_eq!(waits, [10, 20, 40, 80, 160, 300, 300, 300, 300]);
+}
+
+#[test]
+fn an_answer_to_the_probe_starts_slowly_and_ends_healthy() {
+    let mut state = after(failing(), Sign::Alive, 5);
+    assert_eq!(state.window(LIMIT, at(5)), 2);
+    for _ in 0..62 {
+        state = after(state, Sign::Alive, 6);
+    }
+    assert_eq!(state, LaneState::default());
+}
+
+#[test]
+fn a_relapse_goes_on_where_the_outage_stood() {
+    let relapsed = after(after(failing(), Sign::Alive, 5), Sign::Failing, 6);
+    assert_eq!(relapsed.closed_until(at(6)), Some(at(16)));
+}
+
+#[test]
+fn throttling_waits_as_asked_and_counts_no_failure() {
+    let waiting = after(LaneState::default(), Sign::Throttling(Duration::from_secs(30)), 0);
+    assert_eq!(waiting, LaneState::Open { failures: 0, until: at(30) });
+}
+
+#[test]
+fn a_retired_endpoint_gets_nothing_more() {
+    let gone = after(LaneState::default(), Sign::Gone, 1);
+    assert_eq!(gone.window(LIMIT, at(1_000_000)), 0);
+    assert_eq!(after(gone, Sign::Alive, 2), gone);
+}

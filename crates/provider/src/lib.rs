@@ -1,0 +1,13 @@
+//! Pure decisions of the provider half: who is told, what follows an attempt, which targets may be called.
+//! No async, no clock, no randomness, no I/O: time and chance are arguments.
+
+pub mod api_key;
+pub mod attempt;
+pub mod fan_out;
+pub mod frontier;
+pub mod judge;
+pub mod lane;
+pub mod segment;
+pub mod subscription;
+pub mod target;
+mod varint;

@@ -1,0 +1,13 @@
+//! Pure decisions of the receiving half: which webhooks are believed, and which were there before.
+//! No async, no clock, no randomness, no I/O: the caller brings the request and the time.
+
+mod dedupe;
+mod kept_headers;
+mod source;
+mod verify;
+
+pub use dedupe::{ContentDigest, DedupeKey};
+pub use kept_headers::KeptHeaders;
+pub use source::{Scheme, Source, SourceError};
+pub use verify::{RawRequest, Verified, verify};
+pub use wire::Rejection;

@@ -1,0 +1,250 @@
+-- Every table leads with the account, so that the same shape can be sharded on PostgreSQL.
+-- Times are Unix milliseconds; wall times are text (`2024-03-15T15:30:00`); ids are their bytes.
+
+create table account (
+    account integer primary key,
+    name text not null,
+    timezone text not null,
+    created_at integer not null,
+    -- Rises with each change of the roster: events freeze their audience by it.
+    revision integer not null default 0,
+    participants integer not null default 0
+) strict;
+
+create table api_key (
+    public_id text primary key,
+    account integer not null references account,
+    hash blob not null check (length(hash) = 32),
+    created_at integer not null,
+    revoked_at integer
+) strict, without rowid;
+create index api_key_by_account on api_key (account, created_at); -- listing an account's keys
+
+create table mango (
+    account integer not null references account,
+    mango blob not null check (length(mango) = 12),
+    name text not null,
+    created_at integer not null,
+    primary key (account, mango)
+) strict, without rowid;
+
+create table participant (
+    account integer not null,
+    participant integer not null,
+    name text not null,
+    email text not null collate nocase,
+    phone text,
+    timezone text,
+    attributes text,
+    primary key (account, participant)
+) strict, without rowid;
+create unique index participant_by_email on participant (account, email); -- one address is one person: enrolling
+
+-- `team` is 'm' and a mango's id, or 's' and a series' id (people registered for it).
+-- A membership holds from the revision `joined` on, and before the revision `ended`.
+create table membership (
+    account integer not null,
+    team blob not null check (length(team) = 13),
+    participant integer not null,
+    joined integer not null,
+    ended integer check (ended > joined),
+    primary key (account, team, participant, joined)
+) strict, without rowid;
+create index membership_by_participant on membership (account, participant, team); -- exclusions, one person's teams
+
+create table series (
+    account integer not null references account,
+    series blob not null check (length(series) = 12),
+    version integer not null check (version > 0),
+    created_at integer not null,
+    cancelled_at integer,
+    primary key (account, series)
+) strict, without rowid;
+
+create table series_version (
+    account integer not null,
+    series blob not null,
+    version integer not null,
+    draft text not null check (json_valid(draft)),
+    saved_at integer not null,
+    primary key (account, series, version)
+) strict, without rowid;
+
+-- Upcoming sessions as wall time and zone, never as frozen instants: rules of zones change.
+create table session (
+    account integer not null,
+    session blob not null check (length(session) = 12),
+    series blob not null,
+    original_start text not null,
+    start text not null,
+    timezone text not null,
+    duration_minutes integer not null,
+    state text not null check (state in ('scheduled', 'cancelled', 'removed')),
+    primary key (account, session)
+) strict, without rowid;
+create index session_by_series on session (account, series); -- marking the removed ones at a save
+
+create table event (
+    account integer not null references account,
+    event blob not null check (length(event) = 16),
+    type text not null,
+    cause text not null check (cause in ('created', 'updated')),
+    series blob not null,
+    version integer not null,
+    title text not null,
+    mangoes blob not null check (length(mangoes) % 12 = 0),
+    excluded blob not null check (length(excluded) % 12 = 0),
+    revision integer not null,
+    series_part blob not null,
+    attendee_instant integer,
+    tzdb_version text not null,
+    created_at integer not null,
+    -- Counted by the first lane that comes to it, not by the save.
+    audience integer,
+    primary key (account, event)
+) strict;
+
+create table endpoint (
+    account integer not null references account,
+    endpoint blob not null check (length(endpoint) = 16),
+    url text not null,
+    switch text not null default 'on' check (switch in ('on', 'paused')),
+    created_at integer not null,
+    primary key (account, endpoint)
+) strict, without rowid;
+create unique index endpoint_by_url on endpoint (account, url); -- subscribing the same URL again
+
+create table endpoint_secret (
+    account integer not null,
+    endpoint blob not null,
+    created_at integer not null,
+    secret text not null,
+    primary key (account, endpoint, created_at)
+) strict, without rowid;
+
+create table subscription (
+    account integer not null references account,
+    subscription blob not null check (length(subscription) = 16),
+    endpoint blob not null,
+    event_type text not null,
+    -- Empty for all webinars: two nulls would not be the same subscription.
+    webinar blob not null check (length(webinar) in (0, 12)),
+    created_at integer not null,
+    primary key (account, subscription)
+) strict, without rowid;
+create unique index subscription_once on subscription (account, event_type, endpoint, webinar); -- saves; same twice
+
+create table lane (
+    account integer not null,
+    endpoint blob not null,
+    health text not null default 'healthy' check (health in ('healthy', 'slow_start', 'open', 'gone')),
+    failures integer not null default 0,
+    slow_window integer check ((slow_window is not null) = (health = 'slow_start')),
+    open_until integer check ((open_until is not null) = (health = 'open')),
+    gone_since integer check ((gone_since is not null) = (health = 'gone')),
+    -- The earliest moment at which there is something to do; null while there is nothing.
+    due_at integer,
+    owner blob,
+    lease_until integer,
+    epoch integer not null default 0,
+    primary key (account, endpoint)
+) strict, without rowid;
+create index lane_due on lane (due_at) where due_at is not null; -- claiming
+
+create table fan_out (
+    account integer not null,
+    fan_out blob not null check (length(fan_out) = 16),
+    event blob not null,
+    endpoint blob not null,
+    state text not null default 'running' check (state in ('running', 'swept')),
+    cursor_participant integer not null default 0,
+    cursor_index integer not null default 0,
+    delivered integer not null default 0,
+    retrying integer not null default 0,
+    abandoned integer not null default 0,
+    created_at integer not null,
+    primary key (account, fan_out)
+) strict, without rowid;
+create index fan_out_running on fan_out (account, endpoint, fan_out) where state = 'running'; -- a lane's work
+create index fan_out_by_event on fan_out (account, event); -- an event's progress
+
+-- The deliveries that did not simply succeed. All others live in segments only.
+create table exception (
+    account integer not null,
+    fan_out blob not null,
+    participant integer not null,
+    place integer not null,
+    endpoint blob not null,
+    state text not null check (state in ('retrying', 'abandoned')),
+    due_at integer check ((due_at is not null) = (state = 'retrying')),
+    -- Of the attempt to come while retrying, of the last one once abandoned.
+    attempt integer not null check (attempt between 1 and 65535),
+    last_outcome integer,
+    last_at integer,
+    primary key (account, fan_out, participant)
+) strict, without rowid;
+create index exception_due on exception (account, endpoint, due_at) where due_at is not null; -- a lane's retries
+
+create trigger exception_added after insert on exception begin
+    update fan_out
+    set retrying = retrying + (new.state = 'retrying'), abandoned = abandoned + (new.state = 'abandoned')
+    where account = new.account and fan_out = new.fan_out;
+end;
+create trigger exception_changed after update of state on exception begin
+    update fan_out
+    set retrying = retrying + (new.state = 'retrying') - (old.state = 'retrying'),
+        abandoned = abandoned + (new.state = 'abandoned') - (old.state = 'abandoned')
+    where account = new.account and fan_out = new.fan_out;
+end;
+create trigger exception_removed after delete on exception begin
+    update fan_out
+    set retrying = retrying - (old.state = 'retrying'), abandoned = abandoned - (old.state = 'abandoned')
+    where account = old.account and fan_out = old.fan_out;
+end;
+
+-- The outcomes of one commit of a lane, packed by `provider::segment`.
+create table segment (
+    segment integer primary key,
+    account integer not null,
+    fan_out blob not null,
+    first_participant integer not null,
+    last_participant integer not null check (last_participant >= first_participant),
+    entries integer not null check (entries > 0),
+    outcomes blob not null
+) strict;
+-- One delivery of a fan-out; the log of a fan-out in falling order; what a crash left beyond the cursor.
+create index segment_by_range on segment (account, fan_out, last_participant, first_participant);
+
+create table source (
+    account integer not null references account,
+    source blob not null check (length(source) = 16),
+    name text not null,
+    keys text not null check (json_valid(keys)),
+    created_at integer not null,
+    primary key (account, source)
+) strict, without rowid;
+create unique index source_by_id on source (source); -- an incoming request names the source alone
+
+create table message (
+    number integer primary key autoincrement,
+    account integer not null,
+    source blob not null,
+    dedupe_key blob not null,
+    digest blob not null check (length(digest) = 16),
+    message_id text,
+    headers text not null,
+    received_at integer not null,
+    body blob not null
+) strict;
+create unique index message_once on message (account, source, dedupe_key); -- recognising duplicates
+create index message_by_account on message (account, number); -- listing
+
+-- Only messages that came more than once have a row.
+create table message_duplicate (
+    account integer not null,
+    number integer not null,
+    copies integer not null,
+    conflicts integer not null,
+    last_at integer not null,
+    primary key (account, number)
+) strict, without rowid;

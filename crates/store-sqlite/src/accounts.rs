@@ -1,0 +1,89 @@
+//! Accounts and their API keys, in SQL.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use provider::api_key::StoredKey;
+use rusqlite::{Connection, Row};
+use store::{Account, Accounts, KeyRecord, StoreError, StoreResult};
+use wire::AccountId;
+
+use crate::SqliteStore;
+use crate::columns::{AccountColumn, Millis, change, find, list, millis, number, run};
+
+#[async_trait]
+impl Accounts for SqliteStore {
+    async fn create_account(&self, account: Account, key: StoredKey) -> StoreResult<()> {
+        self.writer
+            .write(move |connection| {
+                let added = change(
+                    connection,
+                    "insert into account (account, name, timezone, created_at) values (?1, ?2, ?3, ?4)
+                     on conflict do nothing",
+                    (number(account.id), &account.name, &account.timezone, millis(account.created_at)),
+                )?;
+                if added == 0 {
+                    return Err(StoreError::Exists("an account with this id"));
+                }
+                insert_key(connection, account.id, &key, account.created_at)
+            })
+            .await
+    }
+
+    async fn accounts(&self) -> StoreResult<Vec<Account>> {
+        let sql = "select account, name, timezone, created_at from account order by created_at, account";
+        self.readers.read(move |connection| list(connection, sql, [], read_account)).await
+    }
+
+    async fn add_key(&self, account: AccountId, key: StoredKey, now: Timestamp) -> StoreResult<()> {
+        self.writer.write(move |connection| insert_key(connection, account, &key, now)).await
+    }
+
+    async fn keys(&self, account: AccountId) -> StoreResult<Vec<KeyRecord>> {
+        let sql = "select account, public_id, hash, created_at, revoked_at from api_key
+                   where account = ?1 order by created_at, public_id";
+        self.readers.read(move |connection| list(connection, sql, [number(account)], read_key)).await
+    }
+
+    async fn revoke_key(&self, account: AccountId, public_id: &str, now: Timestamp) -> StoreResult<bool> {
+        let public_id = public_id.to_owned();
+        let sql = "update api_key set revoked_at = ?3 where account = ?1 and public_id = ?2 and revoked_at is null";
+        self.writer
+            .write(move |connection| Ok(change(connection, sql, (number(account), public_id, millis(now)))? > 0))
+            .await
+    }
+
+    async fn find_key(&self, public_id: &str) -> StoreResult<Option<KeyRecord>> {
+        let public_id = public_id.to_owned();
+        let sql = "select account, public_id, hash, created_at, revoked_at from api_key where public_id = ?1";
+        self.readers.read(move |connection| find(connection, sql, [public_id], read_key)).await
+    }
+}
+
+fn insert_key(connection: &Connection, account: AccountId, key: &StoredKey, now: Timestamp) -> StoreResult<()> {
+    if find(connection, "select 1 from account where account = ?1", [number(account)], |_| Ok(()))?.is_none() {
+        return Err(StoreError::Missing("the account"));
+    }
+    run(
+        connection,
+        "insert into api_key (public_id, account, hash, created_at) values (?1, ?2, ?3, ?4)",
+        (&key.public_id, number(account), key.hash, millis(now)),
+    )
+}
+
+fn read_account(row: &Row<'_>) -> rusqlite::Result<Account> {
+    Ok(Account {
+        id: row.get::<_, AccountColumn>(0)?.0,
+        name: row.get(1)?,
+        timezone: row.get(2)?,
+        created_at: row.get::<_, Millis>(3)?.0,
+    })
+}
+
+fn read_key(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
+    Ok(KeyRecord {
+        account: row.get::<_, AccountColumn>(0)?.0,
+        key: StoredKey { public_id: row.get(1)?, hash: row.get(2)? },
+        created_at: row.get::<_, Millis>(3)?.0,
+        revoked_at: row.get::<_, Option<Millis>>(4)?.map(|at| at.0),
+    })
+}

@@ -1,0 +1,107 @@
+//! Frozen audiences: who belonged to a series' teams at a revision, each once, in order of participant.
+
+use rusqlite::Connection;
+use rusqlite::types::Value;
+use store::{Group, Recipient, StoreResult};
+use provider::frontier::Place;
+use webinar::{MangoId, SeriesId};
+use wire::AccountId;
+
+use crate::columns::{ParticipantReader, find, list, number};
+
+/// An audience, frozen at a revision of its account.
+#[derive(Clone, Debug)]
+pub(crate) struct Audience {
+    pub(crate) account: AccountId,
+    pub(crate) series: SeriesId,
+    pub(crate) mangoes: Vec<MangoId>,
+    pub(crate) excluded: Vec<MangoId>,
+    pub(crate) revision: i64,
+}
+
+/// Marks in `membership.team` which kind of group it is.
+const MANGO: u8 = b'm';
+const SERIES: u8 = b's';
+
+/// A group as `membership.team` holds it.
+pub(crate) fn team(group: Group) -> Vec<u8> {
+    let (mark, id) = match &group {
+        Group::Mango(mango) => (MANGO, mango.as_bytes()),
+        Group::Series(series) => (SERIES, series.as_bytes()),
+    };
+    [&[mark], id.as_slice()].concat()
+}
+
+impl Audience {
+    pub(crate) fn count(&self, connection: &Connection) -> StoreResult<u64> {
+        let (people, params) = self.people(0);
+        let sql = format!("select count(*) from ({people})");
+        let count: i64 = find(connection, &sql, rusqlite::params_from_iter(params), |row| row.get(0))?.unwrap_or(0);
+        Ok(count.unsigned_abs())
+    }
+
+    /// The next `limit` people after `after`, with the contact data of now.
+    pub(crate) fn page(
+        &self,
+        connection: &Connection,
+        after: Place,
+        limit: usize,
+        reader: &mut ParticipantReader,
+    ) -> StoreResult<Vec<Recipient>> {
+        let (people, mut params) = self.people(after.participant);
+        params.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
+        let sql = format!(
+            "select person.participant, p.name, p.email, p.phone, p.timezone
+             from ({people} order by 1 limit ?{}) as person
+             join participant as p on p.account = ?1 and p.participant = person.participant
+             order by 1",
+            params.len()
+        );
+        let mut index = after.index;
+        list(connection, &sql, rusqlite::params_from_iter(params), |row| {
+            index += 1;
+            let place = Place { participant: row.get::<_, i64>(0)?.unsigned_abs(), index };
+            Ok(Recipient { place, participant: reader.read(row, 1)? })
+        })
+    }
+
+    /// A query for the numbers of the people after `after`, and its parameters: account, revision, `after`, teams.
+    /// With one branch for each team SQLite merges the branches in index order and never sorts.
+    fn people(&self, after: u64) -> (String, Vec<Value>) {
+        let mut params = vec![
+            Value::from(number(self.account)),
+            Value::from(self.revision),
+            Value::from(i64::try_from(after).unwrap_or(i64::MAX)),
+        ];
+        let mut bind = |group| {
+            params.push(Value::from(team(group)));
+            format!("?{}", params.len())
+        };
+        let excluded: Vec<String> = self.excluded.iter().map(|mango| bind(Group::Mango(*mango))).collect();
+        let groups = self.mangoes.iter().map(|mango| Group::Mango(*mango)).chain([Group::Series(self.series)]);
+        let unless_excluded = not_only_in(&excluded);
+        let branches: Vec<String> = groups
+            .map(|group| {
+                let team = bind(group);
+                format!(
+                    "select m.participant from membership as m
+                     where m.account = ?1 and m.team = {team} and m.participant > ?3
+                     and m.joined <= ?2 and (m.ended is null or m.ended > ?2){unless_excluded}"
+                )
+            })
+            .collect();
+        (branches.join(" union "), params)
+    }
+}
+
+/// Leaves out those who are in some mango, and in none but the excluded ones.
+fn not_only_in(excluded: &[String]) -> String {
+    if excluded.is_empty() {
+        return String::new();
+    }
+    let mangoes_held = "select 1 from membership as held
+        where held.account = ?1 and held.participant = m.participant and held.team >= x'6d' and held.team < x'6e'
+        and held.joined <= ?2 and (held.ended is null or held.ended > ?2)";
+    let others = excluded.join(", ");
+    format!(" and (not exists ({mangoes_held}) or exists ({mangoes_held} and held.team not in ({others})))")
+}

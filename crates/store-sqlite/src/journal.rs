@@ -1,0 +1,305 @@
+//! The delivery log in SQL: fan-outs newest first, in each the exceptions and then what segments say was delivered.
+
+use async_trait::async_trait;
+use provider::attempt::Outcome;
+use provider::segment::{self, Entry};
+use jiff::Timestamp;
+use rusqlite::{Connection, Row};
+use store::{
+    AttemptRecord, DeliveryCursor, DeliveryDetail, DeliveryFilter, DeliveryPart, DeliveryStatus, DeliverySummary,
+    Journal, Page, StoreError, StoreResult,
+};
+use wire::{AccountId, DeliveryId, EndpointId, EventId, FanOutId, ParticipantNumber};
+
+use crate::SqliteStore;
+use crate::columns::{Id, Millis, broken, find, list, number};
+
+#[async_trait]
+impl Journal for SqliteStore {
+    async fn deliveries(
+        &self,
+        account: AccountId,
+        filter: DeliveryFilter,
+        after: Option<DeliveryCursor>,
+        limit: usize,
+    ) -> StoreResult<Page<DeliverySummary, DeliveryCursor>> {
+        self.readers
+            .read(move |connection| {
+                let mut listing = Listing { connection, account, filter, wanted: limit + 1, found: Vec::new() };
+                listing.fill(after)?;
+                let page = Page::cut(listing.found, limit, |(cursor, _)| *cursor);
+                let items: StoreResult<Vec<_>> =
+                    page.items.into_iter().map(|(_, delivery)| with_person(connection, account, delivery)).collect();
+                Ok(Page { items: items?, next: page.next })
+            })
+            .await
+    }
+
+    async fn delivery(&self, account: AccountId, id: DeliveryId) -> StoreResult<Option<DeliveryDetail>> {
+        self.readers.read(move |connection| delivery(connection, account, id)).await
+    }
+}
+
+/// A fan-out as the log needs it.
+#[derive(Clone, Copy)]
+struct FanOutRow {
+    id: FanOutId,
+    event: EventId,
+    endpoint: EndpointId,
+}
+
+/// A page in the making.
+struct Listing<'a> {
+    connection: &'a Connection,
+    account: AccountId,
+    filter: DeliveryFilter,
+    wanted: usize,
+    found: Vec<(DeliveryCursor, DeliverySummary)>,
+}
+
+/// Fan-outs looked at in one query; most pages end within the first.
+const FAN_OUTS_AT_ONCE: i64 = 32;
+
+impl Listing<'_> {
+    fn fill(&mut self, after: Option<DeliveryCursor>) -> StoreResult<()> {
+        if let Some(cursor) = after
+            && let Some(fan_out) = self.fan_out(cursor.fan_out)?
+        {
+            self.fill_from(fan_out, cursor.part, cursor.participant)?;
+        }
+        let mut before = after.map_or(vec![0xff; 17], |cursor| cursor.fan_out.as_bytes().to_vec());
+        while self.found.len() < self.wanted {
+            let next = self.fan_outs_before(&before)?;
+            let Some(last) = next.last() else { return Ok(()) };
+            before = last.id.as_bytes().to_vec();
+            for fan_out in next {
+                if self.found.len() < self.wanted {
+                    self.fill_from(fan_out, DeliveryPart::Exceptions, u64::MAX)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left of a fan-out below `participant` in `part`, and the parts after it.
+    fn fill_from(&mut self, fan_out: FanOutRow, part: DeliveryPart, participant: u64) -> StoreResult<()> {
+        let below = i64::try_from(participant).unwrap_or(i64::MAX);
+        let below_in_segments = match part {
+            DeliveryPart::Exceptions => {
+                self.add_exceptions(fan_out, below)?;
+                i64::MAX
+            }
+            DeliveryPart::Delivered => below,
+        };
+        let wants_delivered = self.filter.status.is_none_or(|status| status == DeliveryStatus::Delivered);
+        if wants_delivered && self.found.len() < self.wanted {
+            self.add_delivered(fan_out, below_in_segments)?;
+        }
+        Ok(())
+    }
+
+    fn add_exceptions(&mut self, fan_out: FanOutRow, below: i64) -> StoreResult<()> {
+        let state = match self.filter.status {
+            Some(DeliveryStatus::Delivered) => return Ok(()),
+            Some(DeliveryStatus::Retrying) => Some("retrying"),
+            Some(DeliveryStatus::Abandoned) => Some("abandoned"),
+            None => None,
+        };
+        let sql = format!(
+            "{EXCEPTION} and x.participant < ?3 and (?4 is null or x.participant = ?4) and (?5 is null or x.state = ?5)
+             order by x.participant desc limit ?6"
+        );
+        let only = self.filter.participant.map(u64::cast_signed);
+        let room = (self.wanted - self.found.len()) as i64;
+        let values = (number(self.account), fan_out.id.as_bytes(), below, only, state, room);
+        for delivery in list(self.connection, &sql, values, |row| read_exception(row, fan_out))? {
+            self.push(fan_out, DeliveryPart::Exceptions, delivery);
+        }
+        Ok(())
+    }
+
+    fn add_delivered(&mut self, fan_out: FanOutRow, below: i64) -> StoreResult<()> {
+        let sql = "select outcomes from segment
+                   where account = ?1 and fan_out = ?2 and first_participant < ?3
+                   and (?4 is null or (last_participant >= ?4 and first_participant <= ?4))
+                   order by last_participant desc";
+        let only = self.filter.participant.map(u64::cast_signed);
+        let mut statement = self.connection.prepare_cached(sql).map_err(broken)?;
+        let values = (number(self.account), fan_out.id.as_bytes(), below, only);
+        let mut rows = statement.query(values).map_err(broken)?;
+        // Segments overlap a little where requests overtook each other, so one is held back until it is certain that
+        // no later segment reaches above it.
+        let mut held: Vec<Entry> = Vec::new();
+        while let Some(row) = rows.next().map_err(broken)? {
+            let entries = unpack(row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).map_err(broken)?)?;
+            let highest = entries.last().map_or(0, |entry| entry.participant);
+            let certain = held.iter().position(|entry| entry.participant <= highest).unwrap_or(held.len());
+            self.push_delivered(fan_out, held.drain(..certain));
+            if self.found.len() >= self.wanted {
+                return Ok(());
+            }
+            let wanted = entries.into_iter().filter(|entry| {
+                entry.outcome.is_delivered()
+                    && entry.participant.cast_signed() < below
+                    && self.filter.participant.is_none_or(|only| only == entry.participant)
+            });
+            held.extend(wanted);
+            held.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.participant));
+        }
+        self.push_delivered(fan_out, held.into_iter());
+        Ok(())
+    }
+
+    fn push_delivered(&mut self, fan_out: FanOutRow, entries: impl Iterator<Item = Entry>) {
+        for entry in entries {
+            if self.found.len() < self.wanted
+                && let Ok(delivery) = delivered(fan_out, &entry)
+            {
+                self.push(fan_out, DeliveryPart::Delivered, delivery);
+            }
+        }
+    }
+
+    fn push(&mut self, fan_out: FanOutRow, part: DeliveryPart, delivery: DeliverySummary) {
+        let cursor = DeliveryCursor { fan_out: fan_out.id, part, participant: delivery.participant };
+        // A crash between an answer and its commit may have left two records of one delivery; the log shows one.
+        if self.found.last().is_none_or(|(last, _)| *last != cursor) {
+            self.found.push((cursor, delivery));
+        }
+    }
+
+    fn fan_out(&self, id: FanOutId) -> StoreResult<Option<FanOutRow>> {
+        fan_out(self.connection, self.account, id)
+    }
+
+    fn fan_outs_before(&self, before: &[u8]) -> StoreResult<Vec<FanOutRow>> {
+        let sql = "select fan_out, event, endpoint from fan_out
+                   where account = ?1 and fan_out < ?2 and (?3 is null or event = ?3)
+                   and (?4 is null or endpoint = ?4)
+                   order by fan_out desc limit ?5";
+        let event = self.filter.event.map(|id| id.as_bytes().to_vec());
+        let endpoint = self.filter.endpoint.map(|id| id.as_bytes().to_vec());
+        let values = (number(self.account), before, event, endpoint, FAN_OUTS_AT_ONCE);
+        list(self.connection, sql, values, read_fan_out)
+    }
+}
+
+const EXCEPTION: &str = "select x.participant, x.state, x.due_at, x.attempt, x.last_outcome, x.last_at
+    from exception as x where x.account = ?1 and x.fan_out = ?2";
+
+fn fan_out(connection: &Connection, account: AccountId, id: FanOutId) -> StoreResult<Option<FanOutRow>> {
+    let sql = "select fan_out, event, endpoint from fan_out where account = ?1 and fan_out = ?2";
+    find(connection, sql, (number(account), id.as_bytes()), read_fan_out)
+}
+
+fn delivery(connection: &Connection, account: AccountId, id: DeliveryId) -> StoreResult<Option<DeliveryDetail>> {
+    let Some(fan_out) = fan_out(connection, account, id.fan_out())? else { return Ok(None) };
+    let participant = id.participant().get();
+    let entries = entries_of(connection, account, fan_out.id, participant)?;
+    let sql = format!("{EXCEPTION} and x.participant = ?3");
+    let key = (number(account), fan_out.id.as_bytes(), participant.cast_signed());
+    let exception = find(connection, &sql, key, |row| read_exception(row, fan_out))?;
+    let summary = match (exception, entries.iter().find(|entry| entry.outcome.is_delivered())) {
+        (Some(exception), _) => exception,
+        (None, Some(entry)) => delivered(fan_out, entry)?,
+        (None, None) => return Ok(None),
+    };
+    let attempts = entries.iter().filter_map(attempt_record).collect();
+    Ok(Some(DeliveryDetail { summary: with_person(connection, account, summary)?, attempts }))
+}
+
+/// Every record of one delivery, first attempt first.
+fn entries_of(
+    connection: &Connection,
+    account: AccountId,
+    fan_out: FanOutId,
+    participant: u64,
+) -> StoreResult<Vec<Entry>> {
+    let sql = "select outcomes from segment
+               where account = ?1 and fan_out = ?2 and last_participant >= ?3 and first_participant <= ?3";
+    let key = (number(account), fan_out.as_bytes(), participant.cast_signed());
+    let mut found = Vec::new();
+    for packed in list(connection, sql, key, |row| row.get::<_, Vec<u8>>(0))? {
+        found.extend(unpack(&packed)?.into_iter().filter(|entry| entry.participant == participant));
+    }
+    found.sort_by_key(|entry| (entry.finished_ms, entry.attempt));
+    Ok(found)
+}
+
+fn unpack(packed: &[u8]) -> StoreResult<Vec<Entry>> {
+    segment::unpack(packed).map_err(StoreError::broken)
+}
+
+fn attempt_record(entry: &Entry) -> Option<AttemptRecord> {
+    Some(AttemptRecord {
+        number: entry.attempt,
+        outcome: entry.outcome,
+        finished_at: Timestamp::from_millisecond(entry.finished_ms).ok()?,
+        latency_tenth_ms: Some(entry.latency_tenth_ms),
+    })
+}
+
+fn delivered(fan_out: FanOutRow, entry: &Entry) -> StoreResult<DeliverySummary> {
+    Ok(DeliverySummary {
+        id: delivery_id(fan_out.id, entry.participant)?,
+        event: fan_out.event,
+        endpoint: fan_out.endpoint,
+        participant: entry.participant,
+        person: None,
+        status: DeliveryStatus::Delivered,
+        attempts: entry.attempt,
+        last: attempt_record(entry),
+        next_attempt_at: None,
+    })
+}
+
+fn delivery_id(fan_out: FanOutId, participant: u64) -> StoreResult<DeliveryId> {
+    Ok(DeliveryId::new(fan_out, ParticipantNumber::new(participant).map_err(StoreError::broken)?))
+}
+
+fn with_person(
+    connection: &Connection,
+    account: AccountId,
+    mut delivery: DeliverySummary,
+) -> StoreResult<DeliverySummary> {
+    let sql = "select name, email from participant where account = ?1 and participant = ?2";
+    let key = (number(account), delivery.participant.cast_signed());
+    delivery.person = find(connection, sql, key, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(delivery)
+}
+
+fn read_fan_out(row: &Row<'_>) -> rusqlite::Result<FanOutRow> {
+    Ok(FanOutRow {
+        id: row.get::<_, Id<_>>(0)?.0,
+        event: row.get::<_, Id<_>>(1)?.0,
+        endpoint: row.get::<_, Id<_>>(2)?.0,
+    })
+}
+
+fn read_exception(row: &Row<'_>, fan_out: FanOutRow) -> rusqlite::Result<DeliverySummary> {
+    let participant = row.get::<_, i64>(0)?.unsigned_abs();
+    let attempt: u16 = row.get(3)?;
+    let outcome = row.get::<_, Option<u16>>(4)?.and_then(Outcome::from_number);
+    let last_at = row.get::<_, Option<Millis>>(5)?.map(|at| at.0);
+    let (status, attempts) = match row.get_ref(1)?.as_str()? {
+        "retrying" => (DeliveryStatus::Retrying, attempt - 1),
+        _ => (DeliveryStatus::Abandoned, attempt),
+    };
+    let last = outcome.zip(last_at).map(|(outcome, finished_at)| AttemptRecord {
+        number: attempts.max(1),
+        outcome,
+        finished_at,
+        latency_tenth_ms: None,
+    });
+    Ok(DeliverySummary {
+        id: delivery_id(fan_out.id, participant).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, 0))?,
+        event: fan_out.event,
+        endpoint: fan_out.endpoint,
+        participant,
+        person: None,
+        status,
+        attempts,
+        last,
+        next_attempt_at: row.get::<_, Option<Millis>>(2)?.map(|at| at.0),
+    })
+}

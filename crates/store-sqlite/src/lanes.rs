@@ -1,0 +1,279 @@
+//! Lanes in SQL: leasing with a fencing epoch, what is due, and the frozen audience page by page.
+//! Committing outcomes is in `settle`.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use provider::frontier::Place;
+use provider::segment;
+use rusqlite::{Connection, Row};
+use store::{
+    FanOut, FanOutWork, LaneWork, Lanes, Lease, Recipient, Retry, Settled, Settlement, StoreError, StoreResult,
+};
+use webinar::MangoId;
+use wire::{AccountId, EndpointId, FanOutId, NodeId};
+
+use crate::SqliteStore;
+use crate::audience::Audience;
+use crate::columns::{AccountColumn, Id, Millis, ParticipantReader, change, find, list, millis, number, run};
+use crate::settle::settle;
+use crate::subscriptions::{self, read_text};
+
+/// Fan-outs of one lane that are opened at a time. Each may carry 400 KB of payload; the others wait their turn.
+const FAN_OUTS_OPEN_MAX: i64 = 4;
+
+#[async_trait]
+impl Lanes for SqliteStore {
+    async fn claim(
+        &self,
+        owner: NodeId,
+        now: Timestamp,
+        lease_for: Duration,
+        limit: usize,
+    ) -> StoreResult<Vec<Lease>> {
+        let due = "select 1 from lane where due_at <= ?1 and (lease_until is null or lease_until <= ?1) limit 1";
+        let is_any_due = self.readers.read(move |connection| find(connection, due, [millis(now)], |_| Ok(()))).await?;
+        if is_any_due.is_none() {
+            return Ok(Vec::new());
+        }
+        let sql = "update lane set owner = ?2, lease_until = ?3, epoch = epoch + 1
+                   where (account, endpoint) in (
+                       select account, endpoint from lane
+                       where due_at <= ?1 and (lease_until is null or lease_until <= ?1)
+                       order by due_at limit ?4)
+                   returning account, endpoint, epoch";
+        let values = (millis(now), *owner.as_bytes(), millis(now + lease_for), limit as i64);
+        self.writer
+            .write(move |connection| {
+                list(connection, sql, values, |row| {
+                    Ok(Lease {
+                        account: row.get::<_, AccountColumn>(0)?.0,
+                        endpoint: row.get::<_, Id<_>>(1)?.0,
+                        epoch: row.get::<_, i64>(2)?.unsigned_abs(),
+                    })
+                })
+            })
+            .await
+    }
+
+    async fn renew(&self, lease: Lease, now: Timestamp, lease_for: Duration) -> StoreResult<()> {
+        let sql = "update lane set lease_until = ?4 where account = ?1 and endpoint = ?2 and epoch = ?3";
+        let until = millis(now + lease_for);
+        self.writer
+            .write(move |connection| {
+                let key = (number(lease.account), lease.endpoint.as_bytes(), lease.epoch.cast_signed(), until);
+                if change(connection, sql, key)? == 0 { Err(StoreError::Fenced) } else { Ok(()) }
+            })
+            .await
+    }
+
+    async fn release(&self, lease: Lease, now: Timestamp) -> StoreResult<()> {
+        let sql = "update lane set owner = null, lease_until = null
+                   where account = ?1 and endpoint = ?2 and epoch = ?3";
+        self.writer
+            .write(move |connection| {
+                let key = (number(lease.account), lease.endpoint.as_bytes(), lease.epoch.cast_signed());
+                if change(connection, sql, key)? == 0 {
+                    return Err(StoreError::Fenced);
+                }
+                reschedule(connection, lease.account, lease.endpoint, now)
+            })
+            .await
+    }
+
+    async fn work(&self, lease: Lease) -> StoreResult<LaneWork> {
+        // Counted on a reader: a million people take a tenth of a second, which no writer may wait for.
+        let counted = self.readers.read(move |connection| count_audiences(connection, lease)).await?;
+        if !counted.is_empty() {
+            self.writer.write(move |connection| save_audiences(connection, lease.account, &counted)).await?;
+        }
+        self.readers.read(move |connection| open_work(connection, lease)).await
+    }
+
+    async fn fan_out(&self, account: AccountId, id: FanOutId) -> StoreResult<Option<FanOut>> {
+        let sql = format!("{FAN_OUT} and f.fan_out = ?2");
+        self.readers
+            .read(move |connection| find(connection, &sql, (number(account), id.as_bytes()), read_fan_out))
+            .await
+    }
+
+    async fn audience_page(
+        &self,
+        account: AccountId,
+        fan_out: FanOutId,
+        after: Place,
+        limit: usize,
+    ) -> StoreResult<Vec<Recipient>> {
+        let zones = self.zones.clone();
+        self.readers
+            .read(move |connection| {
+                let sql = format!(
+                    "{AUDIENCE} where e.account = ?1
+                     and e.event = (select event from fan_out where account = ?1 and fan_out = ?2)"
+                );
+                let key = (number(account), fan_out.as_bytes());
+                let audience = find(connection, &sql, key, |row| read_audience(row, account))?
+                    .ok_or(StoreError::Missing("the fan-out"))?;
+                audience.page(connection, after, limit, &mut ParticipantReader::new(&zones))
+            })
+            .await
+    }
+
+    async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Vec<Retry>> {
+        let zones = self.zones.clone();
+        let sql = "select x.fan_out, x.participant, x.place, x.attempt, p.name, p.email, p.phone, p.timezone
+                   from exception as x
+                   join participant as p on p.account = x.account and p.participant = x.participant
+                   where x.account = ?1 and x.endpoint = ?2 and x.due_at <= ?3
+                   order by x.due_at limit ?4";
+        self.readers
+            .read(move |connection| {
+                let mut reader = ParticipantReader::new(&zones);
+                let values = (number(lease.account), lease.endpoint.as_bytes(), millis(now), limit as i64);
+                list(connection, sql, values, |row| {
+                    let place = Place {
+                        participant: row.get::<_, i64>(1)?.unsigned_abs(),
+                        index: row.get::<_, i64>(2)?.unsigned_abs(),
+                    };
+                    Ok(Retry {
+                        fan_out: row.get::<_, Id<_>>(0)?.0,
+                        attempt: row.get(3)?,
+                        recipient: Recipient { place, participant: reader.read(row, 4)? },
+                    })
+                })
+            })
+            .await
+    }
+
+    async fn settle(&self, lease: Lease, settlement: Settlement) -> StoreResult<Settled> {
+        self.writer.write(move |connection| settle(connection, lease, &settlement)).await
+    }
+}
+
+const FAN_OUT: &str = "select f.fan_out, f.cursor_participant, f.cursor_index, e.event, e.type, e.cause, e.series,
+    e.version, e.series_part, e.attendee_instant, e.audience
+    from fan_out as f join event as e on e.account = f.account and e.event = f.event where f.account = ?1";
+const AUDIENCE: &str = "select e.event, e.series, e.mangoes, e.excluded, e.revision from event as e";
+
+fn open_work(connection: &Connection, lease: Lease) -> StoreResult<LaneWork> {
+    let endpoint = subscriptions::endpoint(connection, lease.account, lease.endpoint)?
+        .ok_or(StoreError::Missing("the endpoint"))?;
+    let sql = format!("{FAN_OUT} and f.endpoint = ?2 and f.state = 'running' order by f.fan_out limit ?3");
+    let values = (number(lease.account), lease.endpoint.as_bytes(), FAN_OUTS_OPEN_MAX);
+    let mut fan_outs = list(connection, &sql, values, |row| {
+        let cursor = Place {
+            participant: row.get::<_, i64>(1)?.unsigned_abs(),
+            index: row.get::<_, i64>(2)?.unsigned_abs(),
+        };
+        Ok(FanOutWork { fan_out: read_fan_out(row)?, cursor, finished_beyond: Vec::new() })
+    })?;
+    for work in &mut fan_outs {
+        work.finished_beyond = finished_beyond(connection, lease.account, work)?;
+    }
+    Ok(LaneWork { endpoint, fan_outs })
+}
+
+/// Who has an outcome or a row although the cursor has not passed them: a crash lost only the order, not the fact.
+fn finished_beyond(connection: &Connection, account: AccountId, work: &FanOutWork) -> StoreResult<Vec<u64>> {
+    let key = (number(account), work.fan_out.id.as_bytes(), work.cursor.participant.cast_signed());
+    let sql = "select outcomes from segment where account = ?1 and fan_out = ?2 and last_participant > ?3";
+    let mut beyond = Vec::new();
+    for packed in list(connection, sql, key, |row| row.get::<_, Vec<u8>>(0))? {
+        let entries = segment::unpack(&packed).map_err(StoreError::broken)?;
+        beyond.extend(entries.iter().map(|entry| entry.participant).filter(|at| *at > work.cursor.participant));
+    }
+    let sql = "select participant from exception where account = ?1 and fan_out = ?2 and participant > ?3";
+    beyond.extend(list(connection, sql, key, |row| Ok(row.get::<_, i64>(0)?.unsigned_abs()))?);
+    beyond.sort_unstable();
+    beyond.dedup();
+    Ok(beyond)
+}
+
+fn count_audiences(connection: &Connection, lease: Lease) -> StoreResult<Vec<(wire::EventId, u64)>> {
+    let sql = format!(
+        "{AUDIENCE} where e.account = ?1 and e.audience is null and e.event in (
+             select event from fan_out where account = ?1 and endpoint = ?2 and state = 'running')"
+    );
+    let uncounted = list(connection, &sql, (number(lease.account), lease.endpoint.as_bytes()), |row| {
+        Ok((row.get::<_, Id<_>>(0)?.0, read_audience(row, lease.account)?))
+    })?;
+    uncounted.into_iter().map(|(event, audience)| Ok((event, audience.count(connection)?))).collect()
+}
+
+fn save_audiences(
+    connection: &Connection,
+    account: AccountId,
+    counted: &[(wire::EventId, u64)],
+) -> StoreResult<()> {
+    let sql = "update event set audience = ?3 where account = ?1 and event = ?2";
+    for (event, audience) in counted {
+        run(connection, sql, (number(account), event.as_bytes(), audience.cast_signed()))?;
+    }
+    Ok(())
+}
+
+fn read_audience(row: &Row<'_>, account: AccountId) -> rusqlite::Result<Audience> {
+    let split = |bytes: Vec<u8>| {
+        bytes.chunks_exact(12).filter_map(|id| id.try_into().ok().map(MangoId::from_bytes)).collect::<Vec<_>>()
+    };
+    Ok(Audience {
+        account,
+        series: row.get::<_, Id<_>>(1)?.0,
+        mangoes: split(row.get(2)?),
+        excluded: split(row.get(3)?),
+        revision: row.get(4)?,
+    })
+}
+
+fn read_fan_out(row: &Row<'_>) -> rusqlite::Result<FanOut> {
+    Ok(FanOut {
+        id: row.get::<_, Id<_>>(0)?.0,
+        event: row.get::<_, Id<_>>(3)?.0,
+        event_type: read_text(row, 4)?,
+        trigger: read_text(row, 5)?,
+        series: row.get::<_, Id<_>>(6)?.0,
+        version: row.get(7)?,
+        series_part: row.get::<_, Vec<u8>>(8)?.into(),
+        attendee_instant: row.get::<_, Option<Millis>>(9)?.map(|at| at.0),
+        audience: row.get::<_, Option<i64>>(10)?.unwrap_or(0).unsigned_abs(),
+    })
+}
+
+/// Sets when a lane has something to do next: never while paused or gone, not before the end of a breaker's wait.
+pub(crate) fn reschedule(
+    connection: &Connection,
+    account: AccountId,
+    endpoint: EndpointId,
+    now: Timestamp,
+) -> StoreResult<()> {
+    run(
+        connection,
+        "update lane set due_at = (
+             select max(coalesce(lane.open_until, 0), work.due_at)
+             from (select case
+                 when exists (select 1 from fan_out where account = ?1 and endpoint = ?2 and state = 'running') then ?3
+                 else (select min(due_at) from exception where account = ?1 and endpoint = ?2 and due_at is not null)
+             end as due_at) as work
+             where lane.health <> 'gone'
+             and (select switch from endpoint where account = ?1 and endpoint = ?2) = 'on')
+         where account = ?1 and endpoint = ?2",
+        (number(account), endpoint.as_bytes(), millis(now)),
+    )
+}
+
+/// Forgets what an endpoint has done: its owner says that it is well again.
+pub(crate) fn forgive(connection: &Connection, account: AccountId, endpoint: EndpointId) -> StoreResult<()> {
+    run(
+        connection,
+        "update lane set health = 'healthy', failures = 0, slow_window = null, open_until = null, gone_since = null
+         where account = ?1 and endpoint = ?2",
+        (number(account), endpoint.as_bytes()),
+    )
+}
+
+/// Ends the leases of a server that is no more; its epochs are over too.
+pub(crate) fn void_leases(connection: &Connection) -> rusqlite::Result<()> {
+    let sql = "update lane set owner = null, lease_until = null, epoch = epoch + 1 where lease_until is not null";
+    connection.execute(sql, []).map(drop)
+}

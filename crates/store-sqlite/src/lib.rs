@@ -1,0 +1,72 @@
+//! The store in one SQLite file: WAL, `synchronous=FULL`, one writer thread with group commit. SQL lives here, decisions
+//! do not. File names and migration numbers are the same as in the PostgreSQL store.
+
+mod accounts;
+mod audience;
+mod catalog;
+mod columns;
+mod inbox;
+mod journal;
+mod lanes;
+mod migrate;
+mod open;
+mod readers;
+mod roster;
+mod settle;
+mod subscriptions;
+mod writer;
+
+use std::path::Path;
+
+use store::StoreResult;
+use webinar::Zones;
+
+pub use open::{OpenError, ServerLock};
+pub use writer::CommitStats;
+
+use readers::Readers;
+use writer::Writer;
+
+/// A database file, open. Cheap to clone; the writer thread ends with the last clone.
+#[derive(Clone)]
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    zones: Zones,
+}
+
+impl SqliteStore {
+    /// Opens `path`, creating and migrating it where needed. Any number of processes may; only one may serve
+    /// (see [`ServerLock`]).
+    pub fn open(path: &Path, zones: Zones) -> Result<SqliteStore, OpenError> {
+        let connection = open::writable(path)?;
+        Ok(SqliteStore { writer: Writer::start(connection)?, readers: Readers::new(path), zones })
+    }
+
+    /// Opens `path` to serve from it. Leases of a server that died are void, since the lock proves that it has.
+    pub fn open_as_server(path: &Path, zones: Zones) -> Result<(SqliteStore, ServerLock), OpenError> {
+        let lock = ServerLock::take(path)?;
+        let connection = open::writable(path)?;
+        lanes::void_leases(&connection).map_err(|source| open::told(path, source))?;
+        Ok((SqliteStore { writer: Writer::start(connection)?, readers: Readers::new(path), zones }, lock))
+    }
+
+    /// How often and how long the writer has committed.
+    pub fn commit_stats(&self) -> CommitStats {
+        self.writer.stats()
+    }
+
+    /// Moves the whole write-ahead log into the file and empties it.
+    pub async fn checkpoint(&self) -> StoreResult<()> {
+        self.writer.checkpoint().await
+    }
+
+    /// Proves that the file can be written now: what readiness means.
+    pub async fn check_writable(&self) -> StoreResult<()> {
+        let nobody = "update account set name = name where account = -1";
+        self.writer.write(move |connection| columns::run(connection, nobody, [])).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

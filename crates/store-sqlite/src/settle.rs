@@ -1,0 +1,107 @@
+//! The commit of a lane: segments, cursors, exceptions and health in one transaction, under the lease's epoch.
+
+use provider::lane::LaneState;
+use rusqlite::Connection;
+use store::{Exception, ExceptionState, Lease, Settled, Settlement, StoreError, StoreResult};
+
+use crate::columns::{find, millis, number, run};
+
+/// Writes a settlement, or nothing where the lane has another owner.
+pub(crate) fn settle(connection: &Connection, lease: Lease, settlement: &Settlement) -> StoreResult<Settled> {
+    let is_paused = check_epoch(connection, lease)?;
+    save_segments(connection, lease, settlement)?;
+    save_cursors(connection, lease, settlement)?;
+    for exception in &settlement.exceptions {
+        save_exception(connection, lease, exception)?;
+    }
+    for (fan_out, participant) in &settlement.recovered {
+        run(
+            connection,
+            "delete from exception where account = ?1 and fan_out = ?2 and participant = ?3",
+            (number(lease.account), fan_out.as_bytes(), participant.cast_signed()),
+        )?;
+    }
+    if let Some(health) = settlement.health {
+        save_health(connection, lease, health)?;
+    }
+    Ok(Settled { is_paused })
+}
+
+fn check_epoch(connection: &Connection, lease: Lease) -> StoreResult<bool> {
+    let sql = "select e.switch = 'paused' from lane as l
+               join endpoint as e on e.account = l.account and e.endpoint = l.endpoint
+               where l.account = ?1 and l.endpoint = ?2 and l.epoch = ?3";
+    let key = (number(lease.account), lease.endpoint.as_bytes(), lease.epoch.cast_signed());
+    find(connection, sql, key, |row| row.get(0))?.ok_or(StoreError::Fenced)
+}
+
+fn save_segments(connection: &Connection, lease: Lease, settlement: &Settlement) -> StoreResult<()> {
+    let sql = "insert into segment (account, fan_out, first_participant, last_participant, entries, outcomes)
+               values (?1, ?2, ?3, ?4, ?5, ?6)";
+    for (fan_out, segment) in &settlement.segments {
+        let range = (segment.first.cast_signed(), segment.last.cast_signed());
+        let values = (number(lease.account), fan_out.as_bytes(), range.0, range.1, segment.count, &segment.bytes);
+        run(connection, sql, values)?;
+    }
+    Ok(())
+}
+
+fn save_cursors(connection: &Connection, lease: Lease, settlement: &Settlement) -> StoreResult<()> {
+    let sql = "update fan_out set cursor_participant = ?3, cursor_index = ?4 where account = ?1 and fan_out = ?2";
+    for (fan_out, place) in &settlement.cursors {
+        let (participant, index) = (place.participant.cast_signed(), place.index.cast_signed());
+        run(connection, sql, (number(lease.account), fan_out.as_bytes(), participant, index))?;
+    }
+    let sql = "update fan_out set delivered = delivered + ?3 where account = ?1 and fan_out = ?2";
+    for (fan_out, count) in &settlement.delivered {
+        run(connection, sql, (number(lease.account), fan_out.as_bytes(), count.cast_signed()))?;
+    }
+    for fan_out in &settlement.swept {
+        let sql = "update fan_out set state = 'swept' where account = ?1 and fan_out = ?2";
+        run(connection, sql, (number(lease.account), fan_out.as_bytes()))?;
+    }
+    Ok(())
+}
+
+fn save_exception(connection: &Connection, lease: Lease, exception: &Exception) -> StoreResult<()> {
+    let (state, due_at, attempt) = match exception.state {
+        ExceptionState::Retrying { due, attempt } => ("retrying", Some(millis(due)), attempt),
+        ExceptionState::Abandoned { attempts } => ("abandoned", None, attempts),
+    };
+    run(
+        connection,
+        "insert into exception (account, fan_out, participant, place, endpoint, state, due_at, attempt,
+                                last_outcome, last_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         on conflict (account, fan_out, participant) do update
+         set state = excluded.state, due_at = excluded.due_at, attempt = excluded.attempt,
+             last_outcome = excluded.last_outcome, last_at = excluded.last_at",
+        (
+            number(lease.account),
+            exception.fan_out.as_bytes(),
+            exception.place.participant.cast_signed(),
+            exception.place.index.cast_signed(),
+            lease.endpoint.as_bytes(),
+            state,
+            due_at,
+            attempt,
+            exception.last.map(|(outcome, _)| outcome.number()),
+            exception.last.map(|(_, at)| millis(at)),
+        ),
+    )
+}
+
+fn save_health(connection: &Connection, lease: Lease, health: LaneState) -> StoreResult<()> {
+    let (name, failures, slow_window, open_until, gone_since) = match health {
+        LaneState::Healthy { failures } => ("healthy", failures, None, None, None),
+        LaneState::SlowStart { window, failures } => ("slow_start", failures, Some(window), None, None),
+        LaneState::Open { failures, until } => ("open", failures, None, Some(millis(until)), None),
+        LaneState::Gone { since } => ("gone", 0, None, None, Some(millis(since))),
+    };
+    run(
+        connection,
+        "update lane set health = ?3, failures = ?4, slow_window = ?5, open_until = ?6, gone_since = ?7
+         where account = ?1 and endpoint = ?2",
+        (number(lease.account), lease.endpoint.as_bytes(), name, failures, slow_window, open_until, gone_since),
+    )
+}

@@ -1,0 +1,127 @@
+//! The inbox: webhooks accepted from others, each once.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use receiver::Verified;
+use wire::{AccountId, SourceId};
+
+use crate::{Page, StoreResult};
+
+/// The number of a message, rising with acceptance within one database.
+pub type MessageNumber = u64;
+
+/// A source as stored; `receiver::Source` is made from it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SourceRecord {
+    /// Its id, which is its path.
+    pub id: SourceId,
+    /// Whose messages come in here.
+    pub account: AccountId,
+    /// For people.
+    pub name: String,
+    /// The keys its sender signs with, in text: `whsec_…` or `whpk_…`, all valid at once.
+    pub keys: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl fmt::Debug for SourceRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceRecord({}, {:?}, {} keys)", self.id, self.name, self.keys.len())
+    }
+}
+
+/// What accepting a message came to. Both are a success: the sender may stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is on disk.
+    Stored(MessageNumber),
+    /// It was there.
+    Duplicate {
+        /// Which one it repeats.
+        of: MessageNumber,
+        /// Whether its content differs from what was stored: the sender reused an id.
+        content: DuplicateContent,
+    },
+}
+
+/// How a duplicate compares with what was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DuplicateContent {
+    /// The same bytes.
+    Same,
+    /// Other bytes under the same id.
+    Different,
+}
+
+/// A message as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its number.
+    pub number: MessageNumber,
+    /// Where it came in.
+    pub source: SourceId,
+    /// The sender's message id, where it gave one.
+    pub message_id: Option<String>,
+    /// The headers worth keeping, lines of `name: value`.
+    pub headers: String,
+    /// When the first copy came.
+    pub received_at: Timestamp,
+    /// Copies that came after the first.
+    pub duplicates: u64,
+    /// Copies among them with other content under the same id.
+    pub conflicts: u64,
+    /// The body's length, bytes.
+    pub body_length: u64,
+    /// The raw body; empty in lists.
+    pub body: Vec<u8>,
+}
+
+/// Which messages to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessageFilter {
+    /// Of this source.
+    pub source: Option<SourceId>,
+}
+
+/// The inbox.
+#[async_trait]
+pub trait Inbox: Send + Sync {
+    /// Adds a source.
+    async fn create_source(&self, source: SourceRecord) -> StoreResult<()>;
+
+    /// An account's sources, oldest first.
+    async fn sources(&self, account: AccountId) -> StoreResult<Vec<SourceRecord>>;
+
+    /// The source with this id, whosever it is: what an incoming request names.
+    async fn source(&self, id: SourceId) -> StoreResult<Option<SourceRecord>>;
+
+    /// Commits the message; the answer comes when it is on disk. `Busy` where too many wait.
+    async fn accept(&self, message: Verified) -> StoreResult<Acceptance>;
+
+    /// A page of messages, newest first, without bodies.
+    async fn messages(
+        &self,
+        account: AccountId,
+        filter: MessageFilter,
+        after: Option<MessageNumber>,
+        limit: usize,
+    ) -> StoreResult<Page<Message, MessageNumber>>;
+
+    /// One message with its body.
+    async fn message(&self, account: AccountId, number: MessageNumber) -> StoreResult<Option<Message>>;
+
+    /// How many messages an account has, and how many duplicates came.
+    async fn message_counts(&self, account: AccountId) -> StoreResult<MessageCounts>;
+}
+
+/// What an account's inbox has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessageCounts {
+    /// Messages stored.
+    pub stored: u64,
+    /// Further copies that were recognised.
+    pub duplicates: u64,
+}

@@ -1,0 +1,114 @@
+//! The delivery log: every delivery and its attempts, read from segments and exception rows alike.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use provider::attempt::Outcome;
+use wire::{AccountId, DeliveryId, EndpointId, EventId, FanOutId};
+
+use crate::{Page, StoreResult};
+
+/// Which deliveries to list; all conditions hold together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Of this event.
+    pub event: Option<EventId>,
+    /// To this endpoint.
+    pub endpoint: Option<EndpointId>,
+    /// For this participant.
+    pub participant: Option<u64>,
+    /// In this state.
+    pub status: Option<DeliveryStatus>,
+}
+
+/// How a delivery stands. Those not yet tried are only counted, in the event's progress: nothing is stored for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryStatus {
+    /// The receiver has it.
+    Delivered,
+    /// To be tried again.
+    Retrying,
+    /// Given up.
+    Abandoned,
+}
+
+/// A delivery in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliverySummary {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Which event.
+    pub event: EventId,
+    /// To whom it went.
+    pub endpoint: EndpointId,
+    /// The participant's number.
+    pub participant: u64,
+    /// The participant's name and e-mail of now; `None` where the person is no longer on the roster.
+    pub person: Option<(String, String)>,
+    /// How it stands.
+    pub status: DeliveryStatus,
+    /// Attempts made so far.
+    pub attempts: u16,
+    /// The last attempt, if one has ended.
+    pub last: Option<AttemptRecord>,
+    /// When it is tried again.
+    pub next_attempt_at: Option<Timestamp>,
+}
+
+/// One finished attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// 1 for the first.
+    pub number: u16,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// From its start to its end, in tenths of a millisecond; `None` where only the row of a retry is left.
+    pub latency_tenth_ms: Option<u32>,
+}
+
+/// A delivery with its attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryDetail {
+    /// As in the list.
+    pub summary: DeliverySummary,
+    /// All its attempts, first to last.
+    pub attempts: Vec<AttemptRecord>,
+}
+
+/// Where a page of deliveries starts. Newest fan-outs come first; within one, what went wrong comes before what went
+/// well, and each part in falling order of participants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryCursor {
+    /// The fan-out reached.
+    pub fan_out: FanOutId,
+    /// Which part of it.
+    pub part: DeliveryPart,
+    /// The last participant given out.
+    pub participant: u64,
+}
+
+/// The two parts of a fan-out's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryPart {
+    /// Rows: retrying and abandoned.
+    Exceptions,
+    /// Segments: delivered.
+    Delivered,
+}
+
+/// The delivery log.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// A page of deliveries.
+    async fn deliveries(
+        &self,
+        account: AccountId,
+        filter: DeliveryFilter,
+        after: Option<DeliveryCursor>,
+        limit: usize,
+    ) -> StoreResult<Page<DeliverySummary, DeliveryCursor>>;
+
+    /// One delivery. `None` where the participant is not reached yet or the fan-out is not of this account.
+    async fn delivery(&self, account: AccountId, id: DeliveryId) -> StoreResult<Option<DeliveryDetail>>;
+}

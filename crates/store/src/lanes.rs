@@ -1,0 +1,179 @@
+//! The queues: one lane for each endpoint, leased by one owner at a time, its outcomes committed in segments.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use provider::attempt::Outcome;
+use provider::frontier::Place;
+use provider::lane::LaneState;
+use provider::segment::Segment;
+use webinar::{EventType, Participant, SeriesId, Trigger};
+use wire::{AccountId, EndpointId, EventId, FanOutId, NodeId};
+
+use crate::{Endpoint, StoreResult};
+
+/// The right to work on a lane. Every write carries its epoch; a stale one changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Whose endpoint.
+    pub account: AccountId,
+    /// Which lane.
+    pub endpoint: EndpointId,
+    /// The fencing token: one higher with each owner.
+    pub epoch: u64,
+}
+
+/// What there is to do in a lane.
+#[derive(Clone, Debug)]
+pub struct LaneWork {
+    /// Where to deliver, with what.
+    pub endpoint: Endpoint,
+    /// Fan-outs of which some of the audience have not been tried, in order.
+    pub fan_outs: Vec<FanOutWork>,
+}
+
+/// A fan-out to be worked on: where it stands.
+#[derive(Clone, Debug)]
+pub struct FanOutWork {
+    /// What is sent.
+    pub fan_out: FanOut,
+    /// Everyone up to here is finished.
+    pub cursor: Place,
+    /// Participants beyond the cursor who are finished too, in rising order: what a crash left behind it.
+    pub finished_beyond: Vec<u64>,
+}
+
+/// What every delivery of a fan-out shares.
+#[derive(Clone, Debug)]
+pub struct FanOut {
+    /// Its id.
+    pub id: FanOutId,
+    /// The event announced.
+    pub event: EventId,
+    /// What kind of fact.
+    pub event_type: EventType,
+    /// Created or updated.
+    pub trigger: Trigger,
+    /// Which series.
+    pub series: SeriesId,
+    /// Which version of it.
+    pub version: u32,
+    /// The rest of the body after the participant.
+    pub series_part: Bytes,
+    /// The instant at which attendees' offsets are taken.
+    pub attendee_instant: Option<Timestamp>,
+    /// Size of the frozen audience.
+    pub audience: u64,
+}
+
+/// A participant to be told, with the contact data of now.
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    /// Number and rank.
+    pub place: Place,
+    /// Name, e-mail, phone, zone.
+    pub participant: Participant,
+}
+
+/// A delivery that is due again.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// Of which fan-out.
+    pub fan_out: FanOutId,
+    /// Whom.
+    pub recipient: Recipient,
+    /// Number of the attempt to come.
+    pub attempt: u16,
+}
+
+/// A delivery that did not simply succeed: the only deliveries that are rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// Of which fan-out.
+    pub fan_out: FanOutId,
+    /// Whom.
+    pub place: Place,
+    /// What becomes of it.
+    pub state: ExceptionState,
+    /// The last attempt's end; `None` while the first is still on its way.
+    pub last: Option<(Outcome, Timestamp)>,
+}
+
+/// The life of a delivery that did not simply succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExceptionState {
+    /// To be tried again.
+    Retrying {
+        /// When.
+        due: Timestamp,
+        /// Number of the attempt to come.
+        attempt: u16,
+    },
+    /// Given up.
+    Abandoned {
+        /// How many attempts were made.
+        attempts: u16,
+    },
+}
+
+/// Everything one commit of a lane says.
+#[derive(Clone, Debug, Default)]
+pub struct Settlement {
+    /// How the endpoint is doing now, where that has changed.
+    pub health: Option<LaneState>,
+    /// Finished attempts, one segment for each fan-out that had any.
+    pub segments: Vec<(FanOutId, Segment)>,
+    /// Cursors that moved.
+    pub cursors: Vec<(FanOutId, Place)>,
+    /// Fan-outs of which everyone has been tried.
+    pub swept: Vec<FanOutId>,
+    /// Deliveries that need a row, or whose row changes.
+    pub exceptions: Vec<Exception>,
+    /// Rows of deliveries that have succeeded since: they go.
+    pub recovered: Vec<(FanOutId, u64)>,
+    /// Deliveries that reached the receiver with this commit, for the counts.
+    pub delivered: Vec<(FanOutId, u64)>,
+}
+
+/// What a lane learns when it commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Whether the owner has paused the endpoint meanwhile.
+    pub is_paused: bool,
+}
+
+/// The queues.
+#[async_trait]
+pub trait Lanes: Send + Sync {
+    /// Leases up to `limit` lanes that have something due and no living owner, longest due first.
+    async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, limit: usize) -> StoreResult<Vec<Lease>>;
+
+    /// Holds a lane for longer. `Fenced` where it is no longer ours.
+    async fn renew(&self, lease: Lease, now: Timestamp, lease_for: Duration) -> StoreResult<()>;
+
+    /// Gives a lane back; it is due again at its earliest work, not before what its health says.
+    async fn release(&self, lease: Lease, now: Timestamp) -> StoreResult<()>;
+
+    /// What there is to do. Counts the audience of events that have none counted yet.
+    async fn work(&self, lease: Lease) -> StoreResult<LaneWork>;
+
+    /// The fan-out a retry belongs to.
+    async fn fan_out(&self, account: AccountId, id: FanOutId) -> StoreResult<Option<FanOut>>;
+
+    /// The next `limit` participants of a fan-out's frozen audience after `after`, in order.
+    async fn audience_page(
+        &self,
+        account: AccountId,
+        fan_out: FanOutId,
+        after: Place,
+        limit: usize,
+    ) -> StoreResult<Vec<Recipient>>;
+
+    /// Up to `limit` deliveries of the lane that are due again, longest due first.
+    async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Vec<Retry>>;
+
+    /// Commits outcomes. `Fenced` where the lane is no longer ours: then nothing is changed.
+    async fn settle(&self, lease: Lease, settlement: Settlement) -> StoreResult<Settled>;
+}

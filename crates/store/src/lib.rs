@@ -1,0 +1,43 @@
+//! What Fanfare keeps, as traits in the words of the domain. No SQL here, and no decisions.
+//!
+//! Each trait is one table family: [`Accounts`], [`Roster`] (mangoes, participants, membership), [`Catalog`] (series
+//! and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Journal`] (the delivery log) and [`Inbox`].
+//! `store-spec` says in tests what every implementation owes.
+
+mod accounts;
+mod catalog;
+mod clock;
+mod error;
+mod inbox;
+mod journal;
+mod lanes;
+mod page;
+mod roster;
+mod subscriptions;
+
+pub use accounts::{Account, Accounts, KeyRecord};
+pub use catalog::{
+    Catalog, Ending, EventDetail, EventSummary, FanOutProgress, FanOutState, NewEvent, SaveSeries, Saved, SeriesRecord,
+};
+pub use clock::{Chance, Clock};
+pub use error::{StoreError, StoreResult};
+pub use inbox::{
+    Acceptance, DuplicateContent, Inbox, Message, MessageCounts, MessageFilter, MessageNumber, SourceRecord,
+};
+pub use journal::{
+    AttemptRecord, DeliveryCursor, DeliveryDetail, DeliveryFilter, DeliveryPart, DeliveryStatus, DeliverySummary,
+    Journal,
+};
+pub use lanes::{
+    Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, Recipient, Retry, Settled, Settlement,
+};
+pub use page::{PAGE_SIZE_MAX, Page};
+pub use roster::{Enrolled, Group, Mango, NewMember, ParticipantRecord, Roster, Targets};
+pub use subscriptions::{
+    Endpoint, EndpointChange, EndpointSwitch, NewSubscription, Subscribed, SubscriptionRecord, Subscriptions,
+};
+
+/// Everything one database holds: what a server is given.
+pub trait Store: Accounts + Roster + Catalog + Subscriptions + Lanes + Journal + Inbox {}
+
+impl<T: Accounts + Roster + Catalog + Subscriptions + Lanes + Journal + Inbox> Store for T {}
