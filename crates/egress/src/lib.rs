@@ -87,7 +87,9 @@ impl Egress {
         *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 
-    fn policy(&self) -> Arc<TargetPolicy> {
+    /// The rules in force, for reading URLs: `egress.policy().parse(text)`.
+    #[must_use]
+    pub fn policy(&self) -> Arc<TargetPolicy> {
         self.0.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -61,12 +61,13 @@ impl Link {
             response.as_mut().poll(cx)
         })
         .await;
-        answered.map_err(|mut error| match error.take_message() {
-            Some(request) => {
-                let failure = Failure::of_exchange(&error.into_error(), Phase::Head);
-                Unanswered::Unsent(Box::new(request), failure)
+        answered.map_err(|mut error| {
+            let returned = error.take_message();
+            let failure = Failure::of_exchange(&error.into_error(), Phase::Head);
+            match returned {
+                Some(request) => Unanswered::Unsent(Box::new(request), failure),
+                None => Unanswered::Sent(failure),
             }
-            None => Unanswered::Sent(Failure::of_exchange(&error.into_error(), Phase::Head)),
         })
     }
 

@@ -1,4 +1,4 @@
-//! TLS settings: 1.2 and 1.3, always verified, HTTP/1.1 only. The one file that names rustls's types.
+//! TLS settings: 1.2 and 1.3, always verified, HTTP/1.1 only.
 
 use std::sync::Arc;
 

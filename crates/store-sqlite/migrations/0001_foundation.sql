@@ -8,7 +8,8 @@ create table account (
     created_at integer not null,
     -- Rises with each change of the roster: events freeze their audience by it.
     revision integer not null default 0,
-    participants integer not null default 0
+    participants integer not null default 0,
+    events integer not null default 0
 ) strict;
 
 create table api_key (
@@ -156,6 +157,8 @@ create table fan_out (
     fan_out blob not null check (length(fan_out) = 16),
     event blob not null,
     endpoint blob not null,
+    -- The number of its event in the account: two versions saved within a millisecond are still sent in order.
+    position integer not null,
     state text not null default 'running' check (state in ('running', 'swept')),
     cursor_participant integer not null default 0,
     cursor_index integer not null default 0,
@@ -165,7 +168,7 @@ create table fan_out (
     created_at integer not null,
     primary key (account, fan_out)
 ) strict, without rowid;
-create index fan_out_running on fan_out (account, endpoint, fan_out) where state = 'running'; -- a lane's work
+create index fan_out_running on fan_out (account, endpoint, position) where state = 'running'; -- a lane's work
 create index fan_out_by_event on fan_out (account, event); -- an event's progress
 
 -- The deliveries that did not simply succeed. All others live in segments only.

@@ -122,15 +122,19 @@ fn save_series(connection: &Connection, account: AccountId, save: &SaveSeries) -
     told.dedup();
     let fan_outs = told.into_iter().map(|endpoint| (fan_out_id(save.event.id, endpoint), endpoint)).collect();
     let saved = Saved { version, fan_outs };
+    let sql = "update account set events = events + 1 where account = ?1 returning events";
+    let position: Option<i64> = find(connection, sql, [number(account)], |row| row.get(0))?;
     for (fan_out, endpoint) in &saved.fan_outs {
         run(
             connection,
-            "insert into fan_out (account, fan_out, event, endpoint, created_at) values (?1, ?2, ?3, ?4, ?5)",
+            "insert into fan_out (account, fan_out, event, endpoint, position, created_at)
+             values (?1, ?2, ?3, ?4, ?5, ?6)",
             (
                 number(account),
                 fan_out.as_bytes(),
                 save.event.id.as_bytes(),
                 endpoint.as_bytes(),
+                position,
                 millis(save.now),
             ),
         )?;

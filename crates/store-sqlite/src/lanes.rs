@@ -1,6 +1,7 @@
 //! Lanes in SQL: leasing with a fencing epoch, what is due, and the frozen audience page by page.
 //! Committing outcomes is in `settle`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -146,7 +147,7 @@ impl Lanes for SqliteStore {
             .await
     }
 
-    async fn settle(&self, lease: Lease, settlement: Settlement) -> StoreResult<Settled> {
+    async fn settle(&self, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled> {
         self.writer.write(move |connection| settle(connection, lease, &settlement)).await
     }
 }
@@ -159,7 +160,7 @@ const AUDIENCE: &str = "select e.event, e.series, e.mangoes, e.excluded, e.revis
 fn open_work(connection: &Connection, lease: Lease) -> StoreResult<LaneWork> {
     let endpoint = subscriptions::endpoint(connection, lease.account, lease.endpoint)?
         .ok_or(StoreError::Missing("the endpoint"))?;
-    let sql = format!("{FAN_OUT} and f.endpoint = ?2 and f.state = 'running' order by f.fan_out limit ?3");
+    let sql = format!("{FAN_OUT} and f.endpoint = ?2 and f.state = 'running' order by f.position limit ?3");
     let values = (number(lease.account), lease.endpoint.as_bytes(), FAN_OUTS_OPEN_MAX);
     let mut fan_outs = list(connection, &sql, values, |row| {
         let cursor = Place {

@@ -1,5 +1,6 @@
 //! The queues: one lane for each endpoint, leased by one owner at a time, its outcomes committed in segments.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -174,6 +175,7 @@ pub trait Lanes: Send + Sync {
     /// Up to `limit` deliveries of the lane that are due again, longest due first.
     async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Vec<Retry>>;
 
-    /// Commits outcomes. `Fenced` where the lane is no longer ours: then nothing is changed.
-    async fn settle(&self, lease: Lease, settlement: Settlement) -> StoreResult<Settled>;
+    /// Commits outcomes. `Fenced` where the lane is no longer ours: then nothing is changed. Shared, because a lane
+    /// keeps it until the store has it.
+    async fn settle(&self, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled>;
 }

@@ -1,1 +1,36 @@
-//! Placeholder.
+//! The loops that do what the pure crates decide. Each has one shape: claim, act, decide, settle; and a `turn()` that a
+//! test can step.
+
+mod lane;
+mod lanes;
+
+use std::sync::Arc;
+
+use egress::Egress;
+use provider::target::TargetPolicy;
+use store::{Chance, Clock, Lanes};
+use tokio::sync::Notify;
+
+pub use lanes::LaneSupervisor;
+
+/// What the workers of a process share.
+#[derive(Clone)]
+pub struct Context {
+    /// The queues.
+    pub lanes: Arc<dyn Lanes>,
+    /// The one way out.
+    pub egress: Egress,
+    /// Which targets may be called; asked again each time a lane is opened.
+    pub targets: Arc<TargetPolicy>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For jitter.
+    pub chance: Arc<dyn Chance>,
+    /// Poked when something has become due, so that nobody waits for the next poll. Only a hint.
+    pub hint: Arc<Notify>,
+    /// Requests in flight to one endpoint.
+    pub window: u32,
+}
+
+/// Requests in flight to one endpoint, unless its settings say otherwise: enough for 30,000 a second at 2 ms each.
+pub const WINDOW: u32 = 64;

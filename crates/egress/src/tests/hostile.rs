@@ -31,7 +31,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 
 #[tokio::test]
 async fn any_three_digit_status_is_an_answer() {
-    for code in [200, 204, 299, 400, 410, 429, 503, 600, 999] {
+    for code in [101, 200, 204, 299, 400, 410, 429, 503, 600, 999] {
         let receiver = Receiver::that_answers(format!("HTTP/1.1 {code} x\r\ncontent-length: 0\r\n\r\n"));
 
         assert_eq!(post(&origin(&receiver, patient())).await.result.unwrap().status, code);

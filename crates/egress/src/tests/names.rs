@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use tokio::net::{TcpSocket, TcpStream};
+
 use super::world::{OK, Receiver, ScriptedNames, allowing, egress, origin_of, patient, post, status};
 use crate::{Egress, FailureKind, Limits, Phase, client_config};
 
@@ -123,13 +125,33 @@ async fn the_next_address_is_tried_when_one_refuses() {
 
 #[tokio::test]
 async fn connecting_has_a_limit_of_its_own() {
-    let receiver = Receiver::that_answers(OK);
-    let egress = egress(Limits { connect: Duration::ZERO, ..patient() }, ScriptedNames::new(&[]));
+    // With its queue of one full, a listener lets further callers wait.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _queued = TcpStream::connect(address).await.unwrap();
+    let egress = egress(Limits { connect: Duration::from_millis(50), ..patient() }, ScriptedNames::new(&[]));
 
-    let exchange = post(&origin_of(&egress, &receiver.url())).await;
+    let exchange = post(&origin_of(&egress, &format!("http://{address}/"))).await;
 
     assert_eq!(exchange.result.unwrap_err().kind, FailureKind::Timeout(Phase::Connect));
-    assert_eq!(exchange.phases.connect, None);
+    assert_eq!((exchange.phases.connect, exchange.peer), (None, None));
+}
+
+#[test]
+fn whatever_the_policy_accepts_becomes_an_origin() {
+    let label = "a".repeat(63);
+    let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+    let egress = egress(patient(), ScriptedNames::new(&[]));
+    for host in
+        ["hooks.example.com", "exam_ple.com", "_a.b-c.d1", "xn--fa-hia.de", "1.1.1.1", "[2606:4700::1]", &longest]
+    {
+        for scheme in ["http", "https"] {
+            let url = egress.policy().parse(&format!("{scheme}://{host}:8443/a%00;b?{{}}|^`\"'[]%zz&&=")).unwrap();
+            assert!(egress.origin(&url).is_ok(), "{url:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,79 @@
+//! The ledger: what has ended since the last commit, gathered into one settlement.
+
+use jiff::Timestamp;
+use provider::judge::Verdict;
+use provider::segment::{Entry, Segment};
+use store::{Exception, ExceptionState, Settlement};
+use wire::FanOutId;
+
+use super::plan::Row;
+use super::sender::Done;
+
+/// Outcomes not yet committed.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    /// A lane has few fan-outs open at a time, so a list is searched faster than a map.
+    entries: Vec<(FanOutId, Vec<Entry>)>,
+    delivered: Vec<(FanOutId, u64)>,
+    exceptions: Vec<Exception>,
+    recovered: Vec<(FanOutId, u64)>,
+    count: usize,
+}
+
+impl Ledger {
+    /// Finished attempts it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(crate) fn record(&mut self, done: &Done, verdict: Verdict, row: Row, now: Timestamp) {
+        let (fan_out, place) = (done.errand.letter.fan_out.id, done.errand.place);
+        let latency_tenth_ms = u32::try_from(done.latency.as_micros() / 100).unwrap_or(u32::MAX);
+        let attempt = done.errand.attempt;
+        let finished_ms = now.as_millisecond();
+        let entry =
+            Entry { participant: place.participant, attempt, outcome: done.outcome, finished_ms, latency_tenth_ms };
+        at(&mut self.entries, fan_out).push(entry);
+        self.count += 1;
+
+        let state = match verdict {
+            Verdict::Delivered => {
+                *at(&mut self.delivered, fan_out) += 1;
+                if row == Row::Exists {
+                    self.recovered.push((fan_out, place.participant));
+                }
+                return;
+            }
+            Verdict::RetryAt { due, number } => ExceptionState::Retrying { due, attempt: number },
+            Verdict::Abandon => ExceptionState::Abandoned { attempts: attempt },
+        };
+        self.exceptions.push(Exception { fan_out, place, state, last: Some((done.outcome, now)) });
+    }
+
+    /// Everything so far, packed; the ledger is empty afterwards.
+    pub(crate) fn take(&mut self) -> Settlement {
+        let full = std::mem::take(self);
+        let segments = full.entries.into_iter().filter_map(|(fan_out, entries)| Some((fan_out, Segment::pack(entries)?)));
+        Settlement {
+            segments: segments.collect(),
+            delivered: full.delivered,
+            exceptions: full.exceptions,
+            recovered: full.recovered,
+            ..Settlement::default()
+        }
+    }
+}
+
+/// The value kept for `fan_out`, made if there is none.
+fn at<T: Default>(list: &mut Vec<(FanOutId, T)>, fan_out: FanOutId) -> &mut T {
+    let found = list.iter().position(|(id, _)| *id == fan_out);
+    let index = found.unwrap_or_else(|| {
+        list.push((fan_out, T::default()));
+        list.len() - 1
+    });
+    &mut list[index].1
+}

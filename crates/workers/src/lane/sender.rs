@@ -1,0 +1,137 @@
+//! From an errand to a signed request, and from what came back to an outcome. Runs once for each delivery.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use egress::{FailureKind, Origin};
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use provider::attempt::{Failure, Outcome};
+use provider::frontier::Place;
+use provider::judge::{AttemptKind, read_retry_after};
+use store::{Clock, Endpoint, FanOut, StoreError, StoreResult};
+use webinar::{Participant, write_body};
+use wire::{MessageId, ParticipantNumber, Signer, headers};
+
+use crate::Context;
+
+/// The contract gives a receiver 30 s for everything.
+const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(30);
+/// Beside the shared part a body holds a name, an address, a number and an offset.
+const PERSON_BYTES: usize = 256;
+
+/// One delivery to be attempted.
+pub(crate) struct Errand {
+    pub(crate) letter: Arc<Letter>,
+    pub(crate) place: Place,
+    pub(crate) participant: Participant,
+    pub(crate) attempt: u16,
+}
+
+/// What all deliveries of a fan-out share, made ready for sending.
+pub(crate) struct Letter {
+    pub(crate) fan_out: FanOut,
+    headers: HeaderMap,
+}
+
+/// An attempt that has ended.
+pub(crate) struct Done {
+    pub(crate) errand: Errand,
+    pub(crate) kind: AttemptKind,
+    pub(crate) outcome: Outcome,
+    pub(crate) asked_wait: Option<Duration>,
+    pub(crate) latency: Duration,
+}
+
+/// Sends to one endpoint.
+pub(crate) struct Sender {
+    /// None where the URL may no longer be called.
+    origin: Option<Origin>,
+    signer: Signer,
+    clock: Arc<dyn Clock>,
+}
+
+impl Letter {
+    pub(crate) fn new(fan_out: FanOut) -> Letter {
+        let mut common = HeaderMap::with_capacity(16);
+        let mut set = |name: &'static str, text: String| {
+            // All of these are our own ids, numbers and names of events.
+            if let Ok(value) = HeaderValue::try_from(text) {
+                common.insert(HeaderName::from_static(name), value);
+            }
+        };
+        set(headers::FANFARE_EVENT, fan_out.event_type.to_string());
+        set(headers::FANFARE_TRIGGER, fan_out.trigger.as_str().to_owned());
+        set(headers::FANFARE_SERIES, fan_out.series.to_string());
+        set(headers::FANFARE_SERIES_VERSION, fan_out.version.to_string());
+        set(headers::FANFARE_FANOUT, fan_out.id.to_string());
+        set(headers::FANFARE_TOTAL, fan_out.audience.to_string());
+        common.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        common.insert(USER_AGENT, HeaderValue::from_static(concat!("Fanfare/", env!("CARGO_PKG_VERSION"))));
+        Letter { fan_out, headers: common }
+    }
+
+    fn body(&self, participant: &Participant) -> Bytes {
+        let instant = self.fan_out.attendee_instant;
+        let offset = participant.timezone.as_ref().zip(instant).map(|(zone, at)| zone.offset_at(at));
+        let mut body = Vec::with_capacity(self.fan_out.series_part.len() + PERSON_BYTES);
+        write_body(&mut body, participant, offset, &self.fan_out.series_part);
+        body.into()
+    }
+}
+
+impl Sender {
+    pub(crate) fn new(context: &Context, endpoint: &Endpoint) -> StoreResult<Sender> {
+        let origin = context.targets.parse(&endpoint.url).ok().and_then(|url| context.egress.origin(&url).ok());
+        let signer = Signer::new(endpoint.secrets.iter().cloned()).map_err(StoreError::broken)?;
+        Ok(Sender { origin, signer, clock: context.clock.clone() })
+    }
+
+    /// One attempt, from the body to the outcome.
+    pub(crate) async fn send(self: Arc<Self>, errand: Errand, kind: AttemptKind) -> Done {
+        let (Some(origin), Some(request)) = (&self.origin, self.request(&errand)) else {
+            let outcome = Outcome::Failed(Failure::ForbiddenTarget);
+            return Done { errand, kind, outcome, asked_wait: None, latency: Duration::ZERO };
+        };
+        let exchange = origin.post(request.0, request.1, ATTEMPT_TIME_MAX).await;
+        let latency = exchange.phases.total;
+        let (outcome, asked_wait) = match exchange.result {
+            Ok(answer) => {
+                let asked = answer.retry_after.and_then(|text| read_retry_after(&text, self.clock.now()));
+                (Outcome::Answered(answer.status), asked)
+            }
+            Err(failure) => (Outcome::Failed(failure_of(failure.kind)), None),
+        };
+        Done { errand, kind, outcome, asked_wait, latency }
+    }
+
+    /// Head and body, signed afresh for this attempt.
+    fn request(&self, errand: &Errand) -> Option<(HeaderMap, Bytes)> {
+        let letter = &errand.letter;
+        let body = letter.body(&errand.participant);
+        let id = MessageId::new(letter.fan_out.id, ParticipantNumber::new(errand.place.participant).ok()?).text();
+        let timestamp = self.clock.now().as_second();
+        let signature = self.signer.sign(&id, timestamp, &body);
+
+        let mut all = letter.headers.clone();
+        all.insert(HeaderName::from_static(headers::WEBHOOK_ID), HeaderValue::from_str(&id).ok()?);
+        all.insert(HeaderName::from_static(headers::WEBHOOK_TIMESTAMP), HeaderValue::from(timestamp));
+        all.insert(HeaderName::from_static(headers::WEBHOOK_SIGNATURE), HeaderValue::try_from(signature).ok()?);
+        all.insert(HeaderName::from_static(headers::FANFARE_INDEX), HeaderValue::from(errand.place.index));
+        all.insert(HeaderName::from_static(headers::FANFARE_ATTEMPT), HeaderValue::from(errand.attempt));
+        Some((all, body))
+    }
+}
+
+fn failure_of(kind: FailureKind) -> Failure {
+    match kind {
+        FailureKind::Dns => Failure::Dns,
+        FailureKind::InvalidTarget => Failure::ForbiddenTarget,
+        FailureKind::Connect => Failure::Connect,
+        FailureKind::Tls => Failure::Tls,
+        FailureKind::Timeout(_) => Failure::Timeout,
+        FailureKind::ConnectionLost => Failure::ConnectionLost,
+        FailureKind::BadAnswer | FailureKind::TooLarge => Failure::BadAnswer,
+    }
+}

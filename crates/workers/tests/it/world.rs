@@ -1,0 +1,198 @@
+//! A provider with its store in a temporary file, a clock that is moved by hand, and receivers on loopback.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use egress::{Egress, Limits, Resolve};
+use jiff::{SignedDuration, Timestamp};
+use provider::api_key::ApiKey;
+use provider::target::TargetPolicy;
+use store::{
+    Account, Accounts, Catalog, Chance, Clock, DeliveryFilter, DeliverySummary, Ending, EventSummary, Group, Journal,
+    Mango, NewEvent, NewMember, NewSubscription, Roster, SaveSeries, Subscriptions,
+};
+use store_sqlite::SqliteStore;
+use tempfile::TempDir;
+use tokio::sync::{Notify, watch};
+use webinar::{EventType, MangoId, Participant, Series, SeriesDraft, SeriesId, SeriesPart, Trigger, Zones};
+use wire::{AccountId, EndpointId, EventId, NodeId, SigningSecret, SubscriptionId};
+use workers::{Context, LaneSupervisor};
+
+use crate::receiver::Receiver;
+
+pub(crate) const ACCOUNT: AccountId = AccountId::from_u32(1);
+const MANGO: MangoId = MangoId::from_bytes([9; 12]);
+pub(crate) const SERIES: SeriesId = SeriesId::from_bytes([8; 12]);
+
+/// Moves only by hand.
+pub(crate) struct HandClock(AtomicI64);
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
+/// Counts up: every id is different, every run the same.
+struct Counter(AtomicU64);
+
+impl Chance for Counter {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let next = self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+            chunk.copy_from_slice(&next[8 - chunk.len()..]);
+        }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) store: SqliteStore,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) stop: watch::Sender<bool>,
+    context: Context,
+    supervisor: LaneSupervisor,
+    versions: u32,
+    _directory: TempDir,
+}
+
+impl World {
+    /// A world with one account, one mango and this many members of it, named `Person 1` and so on.
+    pub(crate) async fn with_members(count: usize) -> World {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("world.db"), Zones::bundled()).unwrap();
+        let clock = Arc::new(HandClock(AtomicI64::new(1_790_000_000_000)));
+        let targets = TargetPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], ..TargetPolicy::default() };
+        let names: Arc<dyn Resolve> = Arc::new(egress::SystemResolver::from_system().unwrap());
+        let egress = Egress::new(targets.clone(), Limits::default(), names).unwrap();
+        let context = Context {
+            lanes: Arc::new(store.clone()),
+            egress,
+            targets: Arc::new(targets),
+            clock: clock.clone(),
+            chance: Arc::new(Counter(AtomicU64::new(1))),
+            hint: Arc::new(Notify::new()),
+            window: 16,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let supervisor = LaneSupervisor::new(context.clone(), NodeId::from_bytes([1; 16]), stopped);
+        let world = World { store, clock, stop, context, supervisor, versions: 0, _directory: directory };
+        world.people(count).await;
+        world
+    }
+
+    async fn people(&self, count: usize) {
+        let now = self.clock.now();
+        let account =
+            Account { id: ACCOUNT, name: "Acme".into(), timezone: "Asia/Kolkata".into(), created_at: now };
+        let key = ApiKey::from_chance([1; 8], [1; 32]).to_stored();
+        self.store.create_account(account, key).await.unwrap();
+        let mango = Mango { id: MANGO, name: "Gold".into(), created_at: now };
+        self.store.create_mango(ACCOUNT, mango).await.unwrap();
+        let members = (1..=count).map(|number| NewMember {
+            participant: Participant::parse(
+                &format!("Person {number}"),
+                &format!("person{number}@example.com"),
+                "",
+                "",
+                &Zones::bundled(),
+            )
+            .unwrap(),
+            attributes: None,
+        });
+        self.store.enrol(ACCOUNT, Group::Mango(MANGO), members.collect(), now).await.unwrap();
+    }
+
+    /// A new receiver that is told of every recurring webinar.
+    pub(crate) async fn subscriber(&self) -> (Receiver, EndpointId) {
+        let receiver = Receiver::start().await;
+        let endpoint = self.subscribe(&format!("http://{}/hook", receiver.address)).await;
+        (receiver, endpoint)
+    }
+
+    pub(crate) async fn subscribe(&self, url: &str) -> EndpointId {
+        let id = self.context.chance.id_bytes(self.clock.now());
+        let new = NewSubscription {
+            id: SubscriptionId::from_bytes(id),
+            url: url.to_owned(),
+            endpoint: EndpointId::from_bytes(id),
+            secret: SigningSecret::from_random([5; 32]).into(),
+            event: EventType::WebinarCreatedRecurring,
+            webinar: None,
+            now: self.clock.now(),
+        };
+        self.store.subscribe(ACCOUNT, new).await.unwrap();
+        EndpointId::from_bytes(id)
+    }
+
+    /// Saves the next version of the one series.
+    pub(crate) async fn save_series(&mut self) -> EventId {
+        let draft = serde_json_draft(self.versions);
+        let series = Series::parse(SERIES, draft, &Zones::bundled()).unwrap();
+        let part = SeriesPart::render(series.sessions(), &["Gold"]);
+        let id = EventId::from_bytes(self.context.chance.id_bytes(self.clock.now()));
+        let event = NewEvent {
+            id,
+            event: EventType::WebinarCreatedRecurring,
+            trigger: if self.versions == 0 { Trigger::Created } else { Trigger::Updated },
+            series_part: part.as_bytes().to_vec().into(),
+            attendee_instant: part.attendee_instant(),
+            tzdb_version: Zones::bundled().version().to_owned(),
+        };
+        let now = self.clock.now();
+        let save = SaveSeries { series, from_version: self.versions, ending: Ending::GoesOn, event, now };
+        self.versions = self.store.save_series(ACCOUNT, save).await.unwrap().version;
+        id
+    }
+
+    /// Lets the lanes do everything that is due now.
+    pub(crate) async fn work(&mut self) {
+        loop {
+            let started = self.supervisor.turn().await.unwrap();
+            self.supervisor.settled().await;
+            if started == 0 {
+                return;
+            }
+        }
+    }
+
+    /// A process that takes over: it knows nothing but the store, and the old one's leases have ended.
+    pub(crate) async fn restart(&mut self) {
+        self.advance(60).await;
+        let (stop, stopped) = watch::channel(false);
+        self.stop = stop;
+        self.supervisor = LaneSupervisor::new(self.context.clone(), NodeId::from_bytes([2; 16]), stopped);
+    }
+
+    /// Starts what is due without waiting for its end.
+    pub(crate) async fn start_work(&mut self) {
+        self.supervisor.turn().await.unwrap();
+    }
+
+    pub(crate) async fn advance(&mut self, seconds: i64) {
+        self.clock.0.fetch_add(SignedDuration::from_secs(seconds).as_millis() as i64, Ordering::SeqCst);
+    }
+
+    pub(crate) async fn event(&self, id: EventId) -> EventSummary {
+        self.store.event(ACCOUNT, id).await.unwrap().unwrap().summary
+    }
+
+    pub(crate) async fn deliveries(&self) -> Vec<DeliverySummary> {
+        self.store.deliveries(ACCOUNT, DeliveryFilter::default(), None, 1000).await.unwrap().items
+    }
+}
+
+fn serde_json_draft(version: u32) -> SeriesDraft {
+    SeriesDraft {
+        title: format!("Design clinic {version}"),
+        link: "https://meet.example.com/abc".into(),
+        timezone: "Asia/Kolkata".into(),
+        start: "2026-12-04T15:30".into(),
+        duration_minutes: 60,
+        recurrence: Some("FREQ=WEEKLY;COUNT=3".into()),
+        except: vec![],
+        overrides: vec![],
+        mangoes: vec![MANGO.to_string()],
+        exclude_mangoes: vec![],
+        late_joiners: webinar::LateJoiners::Wait,
+    }
+}
