@@ -1,2 +1,52 @@
-//! Placeholder.
-fn main() {}
+//! The one binary: reads arguments and environment, wires the crates together and turns the result into an exit code:
+//! 0 done, 1 failed, 2 wrong usage. What the commands do is in `commands/`, one file each.
+
+mod cli;
+mod clock;
+mod commands;
+mod config;
+mod database;
+mod logs;
+mod output;
+mod progress;
+mod server;
+mod signals;
+mod zones;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use config::UsageError;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            output::say(&format!("error: {error:#}"));
+            if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(args) => block_on(commands::demo::run(args)),
+        Command::Serve(args) => done(block_on(commands::serve::run(args))),
+        Command::Account(command) => done(block_on(commands::account::run(command))),
+        Command::Import(args) => block_on(commands::import::run(args)),
+        Command::Deliveries(command) => done(block_on(commands::deliveries::run(command))),
+        Command::Inbox(command) => done(block_on(commands::inbox::run(command))),
+        // It binds its threads to cores, so it makes its own runtime.
+        Command::Bench(command) => done(commands::bench::run(command)),
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+fn done(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    result.map(|()| ExitCode::SUCCESS)
+}

@@ -1,1 +1,30 @@
-//! Placeholder.
+//! What every store owes, in tests: [`suite!`] makes one of each sentence for any store, and [`agree_with_model`] compares
+//! a store with a plain [`Model`], operation for operation. A store that passes both may be given to a server.
+
+#[doc(hidden)]
+pub mod accounts;
+#[doc(hidden)]
+pub mod audience;
+#[doc(hidden)]
+pub mod catalog;
+#[doc(hidden)]
+pub mod inbox;
+#[doc(hidden)]
+pub mod journal;
+#[doc(hidden)]
+pub mod lanes;
+mod model;
+#[doc(hidden)]
+pub mod roster;
+#[doc(hidden)]
+pub mod settling;
+#[doc(hidden)]
+pub mod subscriptions;
+mod suite;
+pub mod world;
+
+pub use model::Model;
+pub use world::World;
+
+#[doc(hidden)]
+pub use store::StoreResult;

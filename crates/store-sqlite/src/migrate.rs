@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
+use store::FailPoint;
 
 use crate::open::{OpenError, told};
 
@@ -27,6 +28,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<Result<(), u32>> {
             Some(sql) => {
                 transaction.execute_batch(sql)?;
                 transaction.pragma_update(None, "user_version", reached + 1)?;
+                FailPoint::MigrationBeforeCommit.pass();
                 transaction.commit()?;
             }
             None if reached as usize > MIGRATIONS.len() => return Ok(Err(reached)),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use store::{StoreError, StoreResult};
+use store::{FailPoint, StoreError, StoreResult};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
@@ -232,10 +232,11 @@ impl WriterThread {
             Health::Poisoned => Err(poisoned()),
         };
         if outcome.is_ok() {
+            FailPoint::BatchAfterCommit.pass();
             self.note(started, batch.len());
         }
         for write in batch.drain(..) {
-            write.answer(outcome.as_ref().map_err(same_again).map(|()| ()));
+            write.answer(outcome.as_ref().copied().map_err(same_again));
         }
     }
 
@@ -246,6 +247,7 @@ impl WriterThread {
             for write in batch {
                 run_one(connection, write.as_mut())?;
             }
+            FailPoint::BatchBeforeCommit.pass();
             run(connection, "commit", [])
         });
         if outcome.is_err() && !connection.is_autocommit() {
@@ -272,6 +274,7 @@ impl WriterThread {
     }
 
     fn checkpoint(&self, mode: &str) {
+        FailPoint::CheckpointBefore.pass();
         // Readers or another process may hold it up: it is then done at the next turn.
         let done = self.connection.query_row(&format!("pragma wal_checkpoint({mode})"), [], |_| Ok(()));
         if let Err(error) = done {

@@ -15,6 +15,9 @@ use wire::{AccountId, EndpointId, EventId, FanOutId, NodeId};
 
 use crate::{Endpoint, StoreResult};
 
+/// Fan-outs of one lane that are opened at a time. Each may carry 400 KB of payload; the others wait their turn.
+pub const OPEN_FAN_OUTS_MAX: usize = 4;
+
 /// The right to work on a lane. Every write carries its epoch; a stale one changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -31,7 +34,8 @@ pub struct Lease {
 pub struct LaneWork {
     /// Where to deliver, with what.
     pub endpoint: Endpoint,
-    /// Fan-outs of which some of the audience have not been tried, in order.
+    /// Fan-outs of which some of the audience have not been tried, in the order of their events; at most
+    /// [`OPEN_FAN_OUTS_MAX`].
     pub fan_outs: Vec<FanOutWork>,
 }
 

@@ -8,6 +8,7 @@ mod accounts;
 mod catalog;
 mod clock;
 mod error;
+mod fail_point;
 mod inbox;
 mod journal;
 mod lanes;
@@ -21,6 +22,7 @@ pub use catalog::{
 };
 pub use clock::{Chance, Clock};
 pub use error::{StoreError, StoreResult};
+pub use fail_point::FailPoint;
 pub use inbox::{
     Acceptance, DuplicateContent, Inbox, Message, MessageCounts, MessageFilter, MessageNumber, SourceRecord,
 };
@@ -29,7 +31,8 @@ pub use journal::{
     Journal,
 };
 pub use lanes::{
-    Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, Recipient, Retry, Settled, Settlement,
+    Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry,
+    Settled, Settlement,
 };
 pub use page::{PAGE_SIZE_MAX, Page};
 pub use roster::{Enrolled, Group, Mango, NewMember, ParticipantRecord, Roster, Targets};

@@ -2,6 +2,7 @@
 //! HTTP routes and the command line read lists through it.
 
 mod csv;
+mod lines;
 mod ndjson;
 mod report;
 
@@ -60,44 +61,47 @@ pub struct MemberReader {
 
 #[derive(Debug)]
 enum Records {
-    Csv(csv::CsvRecords),
-    Ndjson(ndjson::NdjsonLines),
+    Csv(Box<csv::CsvRecords>),
+    Ndjson(lines::Lines),
 }
 
 impl MemberReader {
     /// A reader at the start of a list.
     pub fn new(format: ListFormat, zones: Zones) -> MemberReader {
         let records = match format {
-            ListFormat::Csv => Records::Csv(csv::CsvRecords::new()),
-            ListFormat::Ndjson => Records::Ndjson(ndjson::NdjsonLines::default()),
+            ListFormat::Csv => Records::Csv(Box::default()),
+            ListFormat::Ndjson => Records::Ndjson(lines::Lines::default()),
         };
         MemberReader { records, zones }
     }
 
     /// Brings further bytes; they may end anywhere. Take all lines before bringing more, so that little is kept.
     pub fn feed(&mut self, bytes: &[u8]) {
-        match &mut self.records {
-            Records::Csv(records) => records.feed(bytes),
-            Records::Ndjson(lines) => lines.feed(bytes),
-        }
+        self.lines().feed(bytes);
     }
 
     /// Says that no bytes follow: a last line without a line break is complete.
     pub fn finish(&mut self) {
-        match &mut self.records {
-            Records::Csv(records) => records.finish(),
-            Records::Ndjson(lines) => lines.finish(),
-        }
+        self.lines().finish();
     }
 
     /// The next complete line; `None` until more bytes come.
     pub fn next_line(&mut self) -> Result<Option<MemberLine>, UnreadableList> {
         match &mut self.records {
             Records::Csv(records) => records.next_member(&self.zones),
-            Records::Ndjson(lines) => Ok(lines.next_member(&self.zones)),
+            Records::Ndjson(lines) => Ok(ndjson::next_member(lines, &self.zones)),
+        }
+    }
+
+    fn lines(&mut self) -> &mut lines::Lines {
+        match &mut self.records {
+            Records::Csv(records) => records.lines(),
+            Records::Ndjson(lines) => lines,
         }
     }
 }
+
+const TOO_LONG: &str = "is longer than 64 KiB; shorten it, or look for a quote or a line break that is missing";
 
 /// A mistake of the line as a whole.
 fn whole_line(detail: impl Into<String>) -> Vec<FieldError> {

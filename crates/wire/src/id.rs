@@ -3,6 +3,24 @@
 //! The text form is a prefix naming the kind and 26 characters of Crockford's base32, which sorts as the bytes do:
 //! `evt_01jw3zqk8n7v2t0d5h9rxbmc4e`. It is written in lower case and read in either case.
 
+/// People see an id, in logs too, as its text.
+macro_rules! shown_as_text {
+    ($name:ident) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.text().as_str())
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.text().as_str())
+            }
+        }
+    };
+}
+pub(crate) use shown_as_text;
+
 mod base32;
 mod number;
 mod text;
@@ -112,17 +130,7 @@ macro_rules! id {
             }
         }
 
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.text().as_str())
-            }
-        }
-
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.text().as_str())
-            }
-        }
+        shown_as_text!($name);
     };
 }
 

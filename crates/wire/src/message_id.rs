@@ -3,7 +3,7 @@
 //! Because it is derived, every attempt, after any crash and on any node, carries the same id, which is what a
 //! receiver recognises duplicates by.
 
-use crate::id::{BASE32_DIGITS_OF_128_BITS, FanOutId, IdText, ParseIdError, Shape, decode, encode_into};
+use crate::id::{BASE32_DIGITS_OF_128_BITS, FanOutId, IdText, ParseIdError, Shape, decode, encode_into, shown_as_text};
 
 #[cfg(test)]
 mod tests;
@@ -127,17 +127,7 @@ macro_rules! derived_id {
             }
         }
 
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.text().as_str())
-            }
-        }
-
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.text().as_str())
-            }
-        }
+        shown_as_text!($name);
     };
 }
 

@@ -14,7 +14,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use provider::judge::{Attempt, AttemptKind, Jitter, RetryPolicy, judge, sign_of};
 use provider::lane::LaneState;
-use store::{Lease, Settled, Settlement, StoreError, StoreResult};
+use store::{FailPoint, Lease, Settled, Settlement, StoreError, StoreResult};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
@@ -196,6 +196,7 @@ impl Lane {
         if let Some(settling) = self.settling.take() {
             settling.await?;
         }
+        FailPoint::ReleaseBefore.pass();
         self.context.lanes.release(self.lease, self.context.clock.now()).await
     }
 }
@@ -203,7 +204,10 @@ impl Lane {
 /// What was delivered must be known, or it is delivered again: a store in trouble is asked until it answers.
 async fn settle_surely(context: Context, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled> {
     loop {
-        match context.lanes.settle(lease, settlement.clone()).await {
+        FailPoint::SettleBefore.pass();
+        let settled = context.lanes.settle(lease, settlement.clone()).await;
+        FailPoint::SettleAfter.pass();
+        match settled {
             Err(error @ (StoreError::Busy(_) | StoreError::Unwritable(_))) => {
                 tracing::warn!(endpoint = %lease.endpoint, %error, "outcomes could not be saved; trying again");
                 sleep(SETTLE_AGAIN_AFTER).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{Lease, StoreResult};
+use store::{FailPoint, Lease, StoreResult};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -44,7 +44,10 @@ impl LaneSupervisor {
         }
         let drained = timeout(drain, async { while self.running.join_next().await.is_some() {} }).await;
         if drained.is_err() {
-            tracing::warn!(lanes = self.running.len(), "stopped before all requests had ended; they will be sent again");
+            tracing::warn!(
+                lanes = self.running.len(),
+                "stopped before all requests had ended; they will be sent again"
+            );
         }
     }
 
@@ -56,6 +59,9 @@ impl LaneSupervisor {
         }
         let leases = self.context.lanes.claim(self.node, self.context.clock.now(), LEASE_FOR, room).await?;
         let claimed = leases.len();
+        if claimed > 0 {
+            FailPoint::LaneAfterClaim.pass();
+        }
         for lease in leases {
             self.start(lease);
         }

@@ -1,147 +1,121 @@
-//! Lists in CSV. Quoted fields may span lines; a quote that is never closed costs its own line, not the rest.
+//! Lists in CSV. A quoted field may span lines; a quote that is never closed costs its own line, not the rest.
 
-use std::collections::BTreeSet;
-use std::fmt;
+mod columns;
+mod fields;
 
-use csv_core::{ReadRecordResult, Reader};
-use serde_json::{Map, Value};
-use store::NewMember;
-use webinar::{FieldError, Participant, Zones};
+use std::collections::VecDeque;
 
-use super::{MemberLine, RECORD_BYTES_MAX, UnreadableList, whole_line};
+use webinar::Zones;
 
-/// Columns of a list; more is another kind of table.
-const COLUMNS_MAX: usize = 256;
-/// After so many quotes that were never closed each line stands alone. Looking for the closing quote costs up to
-/// [`RECORD_BYTES_MAX`] each time, and a list of nothing but open quotes would cost it for every line.
-const OPEN_QUOTES_MAX: u32 = 16;
+use super::lines::{Line, LineText, Lines};
+use super::{MemberLine, RECORD_BYTES_MAX, TOO_LONG, UnreadableList, whole_line};
+use columns::Columns;
+use fields::{Fed, Fields};
 
-/// Bytes not yet given out as records, and the state of the parser within the first of them.
-pub(super) struct CsvRecords {
-    parser: Reader,
-    buffer: Vec<u8>,
-    /// Where the record at hand starts in `buffer`.
-    start: usize,
-    /// Up to where the parser has read it.
-    parsed: usize,
-    fields: Fields,
-    /// Number of the line the record at hand starts at.
-    line: u64,
-    columns: Option<Columns>,
-    open_quotes: u32,
-    /// True while the rest of a line that was too long is passed over.
-    is_skipping: bool,
-    is_finished: bool,
-}
+const OPEN_QUOTE: &str = "opens a quote that is not closed; close it, or write a quote within a field twice";
 
-/// The record at hand, unquoted.
-struct Fields {
-    bytes: Vec<u8>,
-    bytes_used: usize,
-    ends: Vec<usize>,
-    ends_used: usize,
-}
+/// Records that turned out not to be one. After so many each line stands alone: looking for a closing quote costs up
+/// to [`RECORD_BYTES_MAX`] each time, and a list of nothing but open quotes would cost it for every line.
+const MISREAD_MAX: u32 = 16;
 
-/// Which column holds what.
+/// Records of a list, as lines come.
 #[derive(Debug, Default)]
-struct Columns {
-    name: usize,
-    email: usize,
-    phone: Option<usize>,
-    timezone: Option<usize>,
-    attributes: Vec<(usize, String)>,
-    count: usize,
-}
-
-enum Step {
-    Record,
-    Unreadable(&'static str),
-    NeedsBytes,
+pub(super) struct CsvRecords {
+    lines: Lines,
+    /// Lines to be read again, before any new one.
+    again: VecDeque<Line>,
+    /// Lines of the record at hand: more than one within a quoted field.
+    taken: VecDeque<Line>,
+    taken_bytes: usize,
+    fields: Fields,
+    columns: Option<Columns>,
+    misread: u32,
 }
 
 impl CsvRecords {
-    pub(super) fn new() -> CsvRecords {
-        CsvRecords {
-            parser: Reader::new(),
-            buffer: Vec::new(),
-            start: 0,
-            parsed: 0,
-            fields: Fields::new(),
-            line: 1,
-            columns: None,
-            open_quotes: 0,
-            is_skipping: false,
-            is_finished: false,
-        }
-    }
-
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.start);
-        self.parsed -= self.start;
-        self.start = 0;
-        self.buffer.extend_from_slice(bytes);
-    }
-
-    pub(super) fn finish(&mut self) {
-        self.is_finished = true;
+    pub(super) fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
     }
 
     pub(super) fn next_member(&mut self, zones: &Zones) -> Result<Option<MemberLine>, UnreadableList> {
         loop {
-            let step = self.step();
-            let number = self.line;
-            let outcome = match (step, &self.columns) {
-                (Step::NeedsBytes, None) if self.is_finished => return Err(UnreadableList::NoColumn("name")),
-                (Step::NeedsBytes, _) => return Ok(None),
-                (Step::Unreadable(why), None) => return Err(UnreadableList::Header(why.to_owned())),
-                (Step::Unreadable(why), Some(_)) => {
-                    self.pass_line();
-                    Err(whole_line(why))
-                }
-                (Step::Record, None) => {
-                    self.columns = Some(Columns::read(&self.fields)?);
-                    self.pass_record();
-                    continue;
-                }
-                (Step::Record, Some(columns)) => {
-                    let outcome = columns.member(&self.fields, zones);
-                    self.pass_record();
-                    outcome
+            let Some(record) = self.next_record() else {
+                let is_empty = self.columns.is_none() && self.lines.is_over();
+                return if is_empty { Err(UnreadableList::NoColumn("name")) } else { Ok(None) };
+            };
+            let number = self.taken.front().map_or(0, |line| line.number);
+            let Some(columns) = &self.columns else {
+                record.map_err(|why| UnreadableList::Header(why.to_owned()))?;
+                self.columns = Some(Columns::read(&self.fields)?);
+                self.taken.clear();
+                continue;
+            };
+            let fitting = record.map_err(whole_line).and_then(|()| columns.check_shape(&self.fields));
+            let member = match fitting {
+                Ok(()) => columns.member(&self.fields, zones),
+                Err(errors) => {
+                    self.read_again();
+                    Err(errors)
                 }
             };
-            return Ok(Some(MemberLine { number, member: outcome }));
+            self.taken.clear();
+            return Ok(Some(MemberLine { number, member }));
         }
     }
 
-    /// Reads on within the record at hand.
-    fn step(&mut self) -> Step {
-        if self.is_skipping {
-            self.skip();
+    /// Completes the record at hand, leaving its lines in `taken`; the error says why there are no fields. `None`
+    /// until more lines come.
+    fn next_record(&mut self) -> Option<Result<(), &'static str>> {
+        if self.taken.is_empty() {
+            self.fields.clear();
+            self.taken_bytes = 0;
         }
-        self.pass_blank_lines();
         loop {
-            let available = self.available();
-            if available == self.parsed && !self.is_at_end() {
-                return Step::NeedsBytes;
+            let Some(line) = self.again.pop_front().or_else(|| self.lines.next_line()) else {
+                return (self.lines.is_over() && !self.taken.is_empty()).then_some(Err(OPEN_QUOTE));
+            };
+            let number = line.number;
+            let LineText::Whole(text) = &line.text else {
+                return Some(self.end_at_overlong(line));
+            };
+            if self.taken.is_empty() && text.trim_ascii().is_empty() {
+                continue;
             }
-            if self.start == self.buffer.len() {
-                return Step::NeedsBytes;
+            self.taken_bytes += text.len();
+            let fed = self.fields.feed_line(text);
+            if let Fed::Record { rest: Some(rest) } = &fed {
+                // A carriage return alone ends a line, too.
+                self.again.push_front(Line { number, text: LineText::Whole(text[*rest..].to_vec()) });
             }
-            let (result, read) = self.fields.read(&mut self.parser, &self.buffer[self.parsed..available]);
-            self.parsed += read;
-            match result {
-                ReadRecordResult::Record if self.ended_within_quotes() => return Step::Unreadable(OPEN_QUOTE),
-                ReadRecordResult::Record => return Step::Record,
-                ReadRecordResult::OutputEndsFull => return Step::Unreadable("has too many columns; give at most 256"),
-                ReadRecordResult::OutputFull => return Step::Unreadable(TOO_LONG),
-                ReadRecordResult::InputEmpty if self.parsed - self.start > RECORD_BYTES_MAX => {
-                    return Step::Unreadable(TOO_LONG);
-                }
-                ReadRecordResult::InputEmpty | ReadRecordResult::End if self.is_at_end() && read == 0 => {
-                    return Step::NeedsBytes;
-                }
-                ReadRecordResult::InputEmpty | ReadRecordResult::End => {}
+            self.taken.push_back(line);
+            match fed {
+                Fed::Record { .. } => return Some(Ok(())),
+                Fed::TooManyFields => return Some(Err("has too many columns; give fewer than 256")),
+                Fed::TooLong => return Some(Err(TOO_LONG)),
+                Fed::WithinQuotes if self.misread >= MISREAD_MAX => return Some(Err(OPEN_QUOTE)),
+                Fed::WithinQuotes if self.taken_bytes > RECORD_BYTES_MAX => return Some(Err(OPEN_QUOTE)),
+                Fed::WithinQuotes => {}
             }
+        }
+    }
+
+    fn end_at_overlong(&mut self, line: Line) -> Result<(), &'static str> {
+        if self.taken.is_empty() {
+            self.taken.push_back(line);
+            return Err(TOO_LONG);
+        }
+        self.again.push_front(line);
+        Err(OPEN_QUOTE)
+    }
+
+    /// Gives back all lines of the record but its first: with a quote astray they are records of their own.
+    fn read_again(&mut self) {
+        self.taken.pop_front();
+        if !self.taken.is_empty() {
+            self.misread += 1;
+        }
+        while let Some(line) = self.taken.pop_back() {
+            self.again.push_front(line);
         }
     }
 }

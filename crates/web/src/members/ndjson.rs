@@ -4,71 +4,19 @@ use serde_json::{Map, Value};
 use store::NewMember;
 use webinar::{FieldError, Participant, Zones};
 
-use super::{MemberLine, RECORD_BYTES_MAX, whole_line};
+use super::lines::{LineText, Lines};
+use super::{MemberLine, TOO_LONG, whole_line};
 
-/// Bytes not yet given out as lines.
-#[derive(Debug, Default)]
-pub(super) struct NdjsonLines {
-    buffer: Vec<u8>,
-    /// Where the next line starts in `buffer`.
-    start: usize,
-    /// Up to where `buffer` is known to hold no further line break.
-    searched: usize,
-    /// Lines given out.
-    line: u64,
-    /// True while the rest of a line that was too long is passed over.
-    is_skipping: bool,
-    is_finished: bool,
-}
-
-impl NdjsonLines {
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.start);
-        self.searched -= self.start;
-        self.start = 0;
-        self.buffer.extend_from_slice(bytes);
-    }
-
-    pub(super) fn finish(&mut self) {
-        self.is_finished = true;
-    }
-
-    pub(super) fn next_member(&mut self, zones: &Zones) -> Option<MemberLine> {
-        loop {
-            let was_skipping = self.is_skipping;
-            let line = self.next_range()?;
-            if was_skipping {
-                continue;
-            }
-            self.line += 1;
-            let text = self.buffer[line].trim_ascii();
-            if self.is_skipping || text.len() > RECORD_BYTES_MAX {
-                let error = format!("is longer than {RECORD_BYTES_MAX} bytes; shorten it");
-                return Some(MemberLine { number: self.line, member: Err(whole_line(error)) });
-            }
-            if !text.is_empty() {
-                return Some(MemberLine { number: self.line, member: read(text, zones) });
-            }
-        }
-    }
-
-    /// The next line, or as much of one as is too long.
-    fn next_range(&mut self) -> Option<std::ops::Range<usize>> {
-        let found = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
-        let end = match found {
-            Some(at) => self.searched + at,
-            None if self.is_finished && self.start < self.buffer.len() => self.buffer.len(),
-            None if self.buffer.len() - self.start > RECORD_BYTES_MAX => self.buffer.len(),
-            None => {
-                self.searched = self.buffer.len();
-                return None;
-            }
+/// The next line with something on it.
+pub(super) fn next_member(lines: &mut Lines, zones: &Zones) -> Option<MemberLine> {
+    loop {
+        let line = lines.next_line()?;
+        let member = match &line.text {
+            LineText::Whole(text) if text.trim_ascii().is_empty() => continue,
+            LineText::Whole(text) => read(text, zones),
+            LineText::TooLong => Err(whole_line(TOO_LONG)),
         };
-        self.is_skipping = found.is_none() && !self.is_finished;
-        let line = self.start..end;
-        self.start = if found.is_some() { end + 1 } else { end };
-        self.searched = self.start;
-        Some(line)
+        return Some(MemberLine { number: line.number, member });
     }
 }
 
@@ -91,8 +39,8 @@ fn read(line: &[u8], zones: &Zones) -> Result<NewMember, Vec<FieldError>> {
     if !errors.is_empty() {
         return Err(errors);
     }
-    let participant = Participant::parse(&name, &email, &phone, &timezone, zones)
-        .map_err(|invalid| invalid.errors().to_vec())?;
+    let participant =
+        Participant::parse(&name, &email, &phone, &timezone, zones).map_err(|invalid| invalid.errors().to_vec())?;
     let attributes = (!object.is_empty()).then(|| Value::Object(object).to_string());
     Ok(NewMember { participant, attributes })
 }

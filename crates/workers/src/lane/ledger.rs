@@ -57,7 +57,8 @@ impl Ledger {
     /// Everything so far, packed; the ledger is empty afterwards.
     pub(crate) fn take(&mut self) -> Settlement {
         let full = std::mem::take(self);
-        let segments = full.entries.into_iter().filter_map(|(fan_out, entries)| Some((fan_out, Segment::pack(entries)?)));
+        let segments =
+            full.entries.into_iter().filter_map(|(fan_out, entries)| Some((fan_out, Segment::pack(entries)?)));
         Settlement {
             segments: segments.collect(),
             delivered: full.delivered,

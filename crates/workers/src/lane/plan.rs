@@ -156,9 +156,9 @@ impl Plan {
         }
         let (lanes, account) = (self.lanes.clone(), self.lease.account);
         let (id, read_to) = (sweep.id(), sweep.read_to());
-        Some(Box::pin(async move {
-            Ok(Fetched::Page(id, lanes.audience_page(account, id, read_to, PAGE_SIZE).await?))
-        }))
+        Some(Box::pin(
+            async move { Ok(Fetched::Page(id, lanes.audience_page(account, id, read_to, PAGE_SIZE).await?)) },
+        ))
     }
 
     fn read_retries(&mut self, now: Timestamp) -> Fetching {

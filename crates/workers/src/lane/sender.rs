@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use provider::attempt::{Failure, Outcome};
 use provider::frontier::Place;
 use provider::judge::{AttemptKind, read_retry_after};
-use store::{Clock, Endpoint, FanOut, StoreError, StoreResult};
+use store::{Clock, Endpoint, FailPoint, FanOut, StoreError, StoreResult};
 use webinar::{Participant, write_body};
 use wire::{MessageId, ParticipantNumber, Signer, headers};
 
@@ -94,7 +94,9 @@ impl Sender {
             let outcome = Outcome::Failed(Failure::ForbiddenTarget);
             return Done { errand, kind, outcome, asked_wait: None, latency: Duration::ZERO };
         };
+        FailPoint::AttemptBeforeSend.pass();
         let exchange = origin.post(request.0, request.1, ATTEMPT_TIME_MAX).await;
+        FailPoint::AttemptAfterAnswer.pass();
         let latency = exchange.phases.total;
         let (outcome, asked_wait) = match exchange.result {
             Ok(answer) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use store::{DeliveryStatus, FanOutState};
 
-use crate::receiver::Answer;
+use crate::receiver::{Answer, Arrived};
 use crate::world::World;
 
 #[tokio::test]
@@ -15,7 +15,7 @@ async fn everyone_is_told_once_and_the_log_shows_it() {
     let event = world.save_series().await;
     world.work().await;
 
-    let names: BTreeSet<String> = receiver.arrived().iter().map(|arrived| arrived.name()).collect();
+    let names: BTreeSet<String> = receiver.arrived().iter().map(Arrived::name).collect();
     assert_eq!((receiver.arrived().len(), names.len()), (1_500, 1_500));
     let summary = world.event(event).await;
     assert_eq!(summary.audience, Some(1_500));

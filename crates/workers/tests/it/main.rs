@@ -1,4 +1,5 @@
 //! The lane worker against the real store and real sockets: time is stepped, never waited for.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod delivery;
 mod failure;

@@ -82,8 +82,7 @@ impl World {
 
     async fn people(&self, count: usize) {
         let now = self.clock.now();
-        let account =
-            Account { id: ACCOUNT, name: "Acme".into(), timezone: "Asia/Kolkata".into(), created_at: now };
+        let account = Account { id: ACCOUNT, name: "Acme".into(), timezone: "Asia/Kolkata".into(), created_at: now };
         let key = ApiKey::from_chance([1; 8], [1; 32]).to_stored();
         self.store.create_account(account, key).await.unwrap();
         let mango = Mango { id: MANGO, name: "Gold".into(), created_at: now };

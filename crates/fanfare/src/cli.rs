@@ -1,0 +1,94 @@
+//! What can be typed: the commands and the groups of options they share. Each command's own options stand in its file.
+
+use clap::{Args, Parser, Subcommand};
+use wire::AccountId;
+
+use crate::commands::account::AccountCommand;
+use crate::commands::bench::BenchCommand;
+use crate::commands::deliveries::DeliveriesCommand;
+use crate::commands::demo::DemoArgs;
+use crate::commands::import::ImportArgs;
+use crate::commands::inbox::InboxCommand;
+use crate::commands::serve::ServeArgs;
+use crate::output::ListFormat;
+
+/// Announces webinar series by signed webhooks, one for every participant, and receives such webhooks safely.
+#[derive(Debug, Parser)]
+#[command(name = "fanfare", version, propagate_version = true)]
+#[command(after_help = "Start with: fanfare demo\n\n\
+    Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the whole of it in a minute, in a temporary database: a series announced, moved, received and verified.
+    Demo(DemoArgs),
+    /// Run the server: API, deliveries, inbox and dashboard.
+    Serve(ServeArgs),
+    /// Make and list accounts and their API keys; works beside a running server.
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Bring the members of a mango from a CSV file; works beside a running server.
+    Import(ImportArgs),
+    /// Look into the delivery log.
+    #[command(subcommand)]
+    Deliveries(DeliveriesCommand),
+    /// Look into the inbox, and make the places it accepts webhooks at.
+    #[command(subcommand)]
+    Inbox(InboxCommand),
+    /// Measure what one delivery and one acceptance cost on this machine.
+    #[command(subcommand)]
+    Bench(BenchCommand),
+}
+
+/// Which account a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct AccountArg {
+    /// The account; needed only where the database has several.
+    #[arg(long, env = "FANFARE_ACCOUNT", value_name = "acc_…")]
+    pub(crate) account: Option<AccountId>,
+}
+
+/// How a list is printed.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// How to print it; `json` is one object a line.
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: ListFormat,
+    /// The same as `-o json`.
+    #[arg(long, conflicts_with = "output")]
+    json: bool,
+}
+
+impl ListArgs {
+    pub(crate) fn format(&self) -> ListFormat {
+        if self.json { ListFormat::Json } else { self.output }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_options_of_all_commands_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn json_is_short_for_the_output_format() {
+        let parse = |args: &[&str]| match Cli::try_parse_from(args).unwrap().command {
+            Command::Deliveries(DeliveriesCommand::List(args)) => args.output.format(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(parse(&["fanfare", "deliveries", "list"]), ListFormat::Table);
+        assert_eq!(parse(&["fanfare", "deliveries", "list", "--json"]), ListFormat::Json);
+        assert_eq!(parse(&["fanfare", "deliveries", "list", "-o", "csv"]), ListFormat::Csv);
+    }
+}

@@ -1,0 +1,129 @@
+//! `bench inbox`: unique signed messages over real sockets into the real inbox, each on disk before its answer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use provider::target::TargetPolicy;
+use store::{Account, Accounts, Chance, Clock, Inbox, SourceRecord};
+use store_sqlite::SqliteStore;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, oneshot};
+use web::WebSettings;
+use webinar::Zones;
+use wire::{AccountId, SigningSecret, SourceId};
+
+use super::Counterpart;
+use super::load::Seen;
+use super::meter::Meter;
+use crate::clock::{SystemChance, SystemClock};
+use crate::output;
+
+/// How much to accept.
+#[derive(Debug, Args)]
+pub(crate) struct InboxArgs {
+    /// Messages, each unique, signed, of 900 bytes.
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    messages: u64,
+    /// Connections of the sender.
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    connections: usize,
+    /// Where to put the temporary database; its disk is part of what is measured.
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+const ACCOUNT: AccountId = AccountId::from_u32(1);
+const SOURCE: SourceId = SourceId::from_bytes([1; 16]);
+
+pub(super) async fn run(args: InboxArgs) -> anyhow::Result<()> {
+    let directory = match &args.directory {
+        Some(parent) => tempfile::tempdir_in(parent),
+        None => tempfile::tempdir(),
+    }
+    .context("no temporary directory")?;
+    let path = directory.path().join("bench.db");
+    let store = SqliteStore::open(&path, Zones::bundled())?;
+    let secret = SigningSecret::from_random((&SystemChance as &dyn Chance).bytes()).reveal();
+    prepare(&store, &secret).await?;
+    store.checkpoint().await?;
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(web::serve(listener, context(&store), async move {
+        let _ = stopped.await;
+    }));
+    let meter = Meter::start(&path, store.commit_stats());
+    let mut load = Counterpart::start(&load_arguments(&args, &address.to_string(), &secret))?;
+    let seen: Seen = serde_json::from_str(&load.next_line().await?)?;
+    let reading = meter.stop();
+    load.process.wait().await?;
+    let _ = stop.send(());
+    server.await??;
+    store.checkpoint().await?;
+    let stored = store.message_counts(ACCOUNT).await?.stored;
+    anyhow::ensure!(stored == seen.accepted, "{} answers of 200, but {stored} messages on disk", seen.accepted);
+
+    meter.figures("inbox", seen.accepted, &reading, &path, store.commit_stats()).print(args.json)?;
+    if !args.json {
+        output::print_line(&format!(
+            "{:<12} {:.2} ms median, {:.2} ms p99, as the sender saw it",
+            "answer",
+            f64::from(seen.answer_micros_p50) / 1e3,
+            f64::from(seen.answer_micros_p99) / 1e3
+        ));
+    }
+    Ok(())
+}
+
+async fn prepare(store: &SqliteStore, secret: &str) -> anyhow::Result<()> {
+    let created_at = SystemClock.now();
+    let key = provider::api_key::ApiKey::from_chance([1; 8], [1; 32]).to_stored();
+    let account = Account { id: ACCOUNT, name: "Bench".into(), timezone: "Etc/UTC".into(), created_at };
+    store.create_account(account, key).await?;
+    let keys = vec![secret.to_owned()];
+    store.create_source(SourceRecord { id: SOURCE, account: ACCOUNT, name: "Bench".into(), keys, created_at }).await?;
+    Ok(())
+}
+
+fn context(store: &SqliteStore) -> web::Context {
+    let readiness = store.clone();
+    web::Context {
+        store: Arc::new(store.clone()),
+        clock: Arc::new(SystemClock),
+        chance: Arc::new(SystemChance),
+        zones: Zones::bundled(),
+        targets: Arc::new(TargetPolicy::default()),
+        lanes_hint: Arc::new(Notify::new()),
+        readiness: Arc::new(move || {
+            let store = readiness.clone();
+            Box::pin(async move { store.check_writable().await })
+        }),
+        settings: WebSettings::default(),
+    }
+}
+
+fn load_arguments(args: &InboxArgs, address: &str, secret: &str) -> Vec<String> {
+    let (messages, connections) = (args.messages.to_string(), args.connections.to_string());
+    let path = format!("/in/{SOURCE}");
+    [
+        "load",
+        "--address",
+        address,
+        "--path",
+        &path,
+        "--secret",
+        secret,
+        "--messages",
+        &messages,
+        "--connections",
+        &connections,
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}

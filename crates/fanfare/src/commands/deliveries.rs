@@ -1,0 +1,204 @@
+//! `fanfare deliveries`: the delivery log in the terminal.
+
+use anyhow::Context;
+use clap::{Args, Subcommand, ValueEnum};
+use provider::attempt::Outcome;
+use serde::Serialize;
+use store::{AttemptRecord, DeliveryFilter, DeliveryStatus, DeliverySummary, Journal, PAGE_SIZE_MAX, Roster};
+use store_sqlite::SqliteStore;
+use wire::{AccountId, EndpointId, EventId};
+
+use crate::cli::{AccountArg, ListArgs};
+use crate::database::{DatabaseArgs, the_account};
+use crate::output::{self, Row, instant};
+
+/// What to do with deliveries.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeliveriesCommand {
+    /// List deliveries, newest first; all conditions hold together.
+    List(DeliveryListArgs),
+}
+
+/// Which deliveries to list.
+#[derive(Debug, Args)]
+pub(crate) struct DeliveryListArgs {
+    /// Of this event.
+    #[arg(long, value_name = "evt_…")]
+    event: Option<EventId>,
+    /// To this endpoint.
+    #[arg(long, value_name = "ep_…")]
+    endpoint: Option<EndpointId>,
+    /// For this participant, by number or e-mail address.
+    #[arg(long, value_name = "NUMBER|E-MAIL")]
+    participant: Option<String>,
+    /// In this state.
+    #[arg(long, value_enum)]
+    status: Option<Status>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: usize,
+    #[command(flatten)]
+    account: AccountArg,
+    #[command(flatten)]
+    pub(crate) output: ListArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    /// The receiver has it.
+    Delivered,
+    /// To be tried again.
+    Retrying,
+    /// Given up.
+    Abandoned,
+}
+
+/// Does it.
+pub(crate) async fn run(command: DeliveriesCommand) -> anyhow::Result<()> {
+    let DeliveriesCommand::List(args) = command;
+    let store = args.database.open_existing()?;
+    let account = the_account(&store, args.account.account).await?.id;
+    let filter = DeliveryFilter {
+        event: args.event,
+        endpoint: args.endpoint,
+        participant: match &args.participant {
+            Some(who) => Some(participant_number(&store, account, who).await?),
+            None => None,
+        },
+        status: args.status.map(DeliveryStatus::from),
+    };
+    let (mut rows, mut after) = (Vec::new(), None);
+    while rows.len() < args.limit {
+        let page = store.deliveries(account, filter, after, PAGE_SIZE_MAX.min(args.limit - rows.len())).await?;
+        rows.extend(page.items.into_iter().map(DeliveryRow::from));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    output::print_list(args.output.format(), &rows, "no delivery matches; those not tried yet are in no list")
+}
+
+async fn participant_number(store: &SqliteStore, account: AccountId, who: &str) -> anyhow::Result<u64> {
+    if let Ok(number) = who.parse() {
+        return Ok(number);
+    }
+    let found = store.participant_by_email(account, who).await?;
+    Ok(found.with_context(|| format!("no participant has the e-mail address {who:?}"))?.number)
+}
+
+impl From<Status> for DeliveryStatus {
+    fn from(status: Status) -> DeliveryStatus {
+        match status {
+            Status::Delivered => DeliveryStatus::Delivered,
+            Status::Retrying => DeliveryStatus::Retrying,
+            Status::Abandoned => DeliveryStatus::Abandoned,
+        }
+    }
+}
+
+impl From<DeliveryStatus> for Status {
+    fn from(status: DeliveryStatus) -> Status {
+        match status {
+            DeliveryStatus::Delivered => Status::Delivered,
+            DeliveryStatus::Retrying => Status::Retrying,
+            DeliveryStatus::Abandoned => Status::Abandoned,
+        }
+    }
+}
+
+/// A delivery, in the shape of the API.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeliveryRow {
+    id: String,
+    event: String,
+    endpoint: String,
+    participant: Person,
+    status: Status,
+    attempts: u16,
+    last_attempt: Option<Attempt>,
+    next_attempt_at: Option<String>,
+}
+
+/// Name and address are those of now, and null where the person is no longer on the roster.
+#[derive(Serialize)]
+struct Person {
+    number: u64,
+    name: Option<String>,
+    email: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Attempt {
+    number: u16,
+    outcome: String,
+    status_code: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    finished_at: String,
+    latency_ms: Option<f64>,
+}
+
+impl From<AttemptRecord> for Attempt {
+    fn from(attempt: AttemptRecord) -> Attempt {
+        let (status_code, error) = match attempt.outcome {
+            Outcome::Answered(status) => (Some(status), None),
+            Outcome::Failed(failure) => (None, Some(failure.code())),
+        };
+        Attempt {
+            number: attempt.number,
+            outcome: attempt.outcome.to_string(),
+            status_code,
+            error,
+            finished_at: instant(attempt.finished_at),
+            latency_ms: attempt.latency_tenth_ms.map(|tenths| f64::from(tenths) / 10.0),
+        }
+    }
+}
+
+impl From<DeliverySummary> for DeliveryRow {
+    fn from(delivery: DeliverySummary) -> DeliveryRow {
+        let (name, email) = delivery.person.unzip();
+        DeliveryRow {
+            id: delivery.id.to_string(),
+            event: delivery.event.to_string(),
+            endpoint: delivery.endpoint.to_string(),
+            participant: Person { number: delivery.participant, name, email },
+            status: delivery.status.into(),
+            attempts: delivery.attempts,
+            last_attempt: delivery.last.map(Attempt::from),
+            next_attempt_at: delivery.next_attempt_at.map(instant),
+        }
+    }
+}
+
+impl Row for DeliveryRow {
+    const COLUMNS: &'static [&'static str] =
+        &["delivery", "participant", "e-mail", "status", "attempts", "outcome", "ms", "last attempt", "next attempt"];
+
+    fn cells(&self) -> Vec<String> {
+        let status = match self.status {
+            Status::Delivered => "delivered",
+            Status::Retrying => "retrying",
+            Status::Abandoned => "abandoned",
+        };
+        let last = self.last_attempt.as_ref();
+        let of_last = |cell: fn(&Attempt) -> String| last.map_or_else(String::new, cell);
+        vec![
+            self.id.clone(),
+            self.participant.number.to_string(),
+            self.participant.email.clone().unwrap_or_default(),
+            status.to_owned(),
+            self.attempts.to_string(),
+            of_last(|attempt| attempt.outcome.clone()),
+            of_last(|attempt| attempt.latency_ms.map_or_else(String::new, |ms| format!("{ms:.1}"))),
+            of_last(|attempt| attempt.finished_at.clone()),
+            self.next_attempt_at.clone().unwrap_or_default(),
+        ]
+    }
+}

@@ -1,0 +1,125 @@
+//! `fanfare serve`: the whole system in one process, until SIGTERM or Ctrl-C.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use clap::Args;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use provider::target::TargetPolicy;
+use store::Accounts;
+use store_sqlite::{ServerLock, SqliteStore};
+use tokio::net::TcpListener;
+use web::Dashboard;
+use webinar::Zones;
+
+use crate::config::{Schemes, Settings, SettingsArgs};
+use crate::database::Database;
+use crate::logs::LogFormat;
+use crate::server::{Parts, Server};
+use crate::signals::StopSignals;
+use crate::{logs, output, zones};
+
+/// How to serve.
+#[derive(Debug, Args)]
+#[command(after_help = "An option wins over the environment (FANFARE_LISTEN and so on), that over the settings file, \
+    that over the default. FANFARE_LOG chooses what is logged, such as debug.\n\nSIGTERM or Ctrl-C stops gracefully: \
+    what is under way is finished, for at most 35 seconds; a second one stops at once.")]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// Serves until told to stop.
+pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let settings = args.settings.complete()?;
+    logs::start(settings.log_format, "info");
+    let mut signals = StopSignals::listen()?;
+    raise_open_files_limit();
+
+    let zones = zones::newest();
+    let (store, lock) = open(&settings.database, &zones).await?;
+    let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+        format!("cannot listen on {}; stop what uses it, or choose another with --listen ADDRESS:PORT", settings.listen)
+    })?;
+    let parts = Parts {
+        store: store.clone(),
+        zones: zones.clone(),
+        listener,
+        targets: targets(&settings)?,
+        dashboard: settings.dashboard,
+        halves: settings.halves,
+    };
+    let mut server = Server::start(parts)?;
+    greet(&settings, server.address(), &zones);
+    warn_of_exposure(&settings, server.address());
+    if store.accounts().await?.is_empty() {
+        tracing::info!("there is no account yet; make one with: fanfare account create --name NAME --timezone ZONE");
+    }
+
+    let ended = tokio::select! {
+        () = signals.next() => Ok(()),
+        error = server.failed() => Err(error),
+    };
+    signals.exit_at_the_next();
+    tracing::info!("stopping: finishing what is under way");
+    let stopped = server.stop().await;
+    drop(lock);
+    ended.and(stopped)?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn open(database: &Database, zones: &Zones) -> anyhow::Result<(SqliteStore, ServerLock)> {
+    let Database::Sqlite(path) = database;
+    let (store, lock) = SqliteStore::open_as_server(path, zones.clone())?;
+    // SQLite opens a read-only file without a word; a server on one would refuse every request.
+    store.check_writable().await.with_context(|| {
+        format!("cannot write {}; check the owner and the permissions of the file and of its directory", path.display())
+    })?;
+    Ok((store, lock))
+}
+
+fn targets(settings: &Settings) -> anyhow::Result<TargetPolicy> {
+    Ok(TargetPolicy {
+        https_only: settings.schemes == Schemes::HttpsOnly,
+        allow: settings.allow_targets.clone(),
+        own_addresses: egress::own_addresses().context("cannot list this machine's addresses")?,
+        ..TargetPolicy::default()
+    })
+}
+
+fn greet(settings: &Settings, address: SocketAddr, zones: &Zones) {
+    let (database, tzdb) = (&settings.database, zones.version());
+    if settings.log_format == LogFormat::Json {
+        tracing::info!(%address, %database, tzdb, dashboard = %format!("http://{address}/"), "listening");
+        return;
+    }
+    let sign_in = match settings.dashboard {
+        Dashboard::Open => "open to whoever reaches it",
+        Dashboard::Keyed => "any user name, an API key as the password",
+    };
+    output::say(&format!(
+        "Fanfare {}\n  listening on  http://{address}\n  database      {database}\n  time zones    {tzdb}\n  \
+         dashboard     http://{address}/ ({sign_in})",
+        env!("CARGO_PKG_VERSION"),
+    ));
+}
+
+fn warn_of_exposure(settings: &Settings, address: SocketAddr) {
+    if address.ip().is_loopback() {
+        return;
+    }
+    tracing::warn!(%address, "reachable from other machines without TLS; put a proxy with TLS in front of it");
+    if settings.dashboard == Dashboard::Open {
+        tracing::warn!("the dashboard shows all accounts to whoever reaches it; leave --open-dashboard out here");
+    }
+}
+
+/// Connections of senders and to receivers are open files, and the usual soft limit of 1,024 is soon reached.
+fn raise_open_files_limit() {
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files could not be raised; many connections may fail");
+    }
+}

@@ -1,0 +1,187 @@
+//! The settings of `serve`: option over environment over file over default, checked once, at the start.
+
+use std::fmt::Display;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
+use provider::target::AllowRule;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use web::{Dashboard, Halves};
+
+use crate::database::{Database, DatabaseArgs};
+use crate::logs::LogFormat;
+
+#[cfg(test)]
+mod tests;
+
+/// What was typed or written cannot be meant; the program ends with code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(String);
+
+/// One half of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Half {
+    /// Series, audiences, subscriptions and deliveries.
+    Provider,
+    /// Sources and the inbox.
+    Receiver,
+}
+
+/// The options of `serve`. None has a default here, so that what was not typed can come from the file.
+#[derive(Debug, Args)]
+pub(crate) struct SettingsArgs {
+    /// Where to listen, address and port [default: 127.0.0.1:8080]
+    #[arg(long, env = "FANFARE_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<ListenAddress>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// A network outside the public internet that webhooks may be sent to, such as 127.0.0.0/8 or 10.1.2.3:8080;
+    /// may be given several times. By default there is none.
+    #[arg(long, env = "FANFARE_ALLOW_TARGET", value_name = "CIDR[:PORTS]", value_delimiter = ',')]
+    allow_target: Vec<AllowRule>,
+    /// Refuse to send webhooks to http:// URLs.
+    #[arg(long, env = "FANFARE_HTTPS_ONLY", value_parser = BoolishValueParser::new())]
+    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    https_only: Option<bool>,
+    /// Show the dashboard to whoever reaches it, without a key; for a machine of your own.
+    #[arg(long, env = "FANFARE_OPEN_DASHBOARD", value_parser = BoolishValueParser::new())]
+    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    open_dashboard: Option<bool>,
+    /// Run one half only.
+    #[arg(long, env = "FANFARE_ONLY", value_enum)]
+    only: Option<Half>,
+    /// How the log on stderr is written [default: text]
+    #[arg(long, env = "FANFARE_LOG_FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
+}
+
+/// The settings of `serve`, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) database: Database,
+    pub(crate) allow_targets: Vec<AllowRule>,
+    pub(crate) schemes: Schemes,
+    pub(crate) dashboard: Dashboard,
+    pub(crate) halves: Halves,
+    pub(crate) log_format: LogFormat,
+}
+
+/// Which URLs webhooks may be sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Schemes {
+    /// `http` and `https`.
+    Both,
+    /// `https` alone.
+    HttpsOnly,
+}
+
+impl SettingsArgs {
+    /// Adds the file and the defaults.
+    pub(crate) fn complete(self) -> anyhow::Result<Settings> {
+        let file = ConfigFile::read(self.database.config.as_deref())?;
+        let allow_targets = if self.allow_target.is_empty() { file.allow_target } else { self.allow_target };
+        let https_only = self.https_only.or(file.https_only).unwrap_or_default();
+        let open_dashboard = self.open_dashboard.or(file.open_dashboard).unwrap_or_default();
+        Ok(Settings {
+            listen: self.listen.or(file.listen).unwrap_or_default().0,
+            database: self.database.database.or(file.database).unwrap_or_default(),
+            allow_targets,
+            schemes: if https_only { Schemes::HttpsOnly } else { Schemes::Both },
+            dashboard: if open_dashboard { Dashboard::Open } else { Dashboard::Keyed },
+            halves: match self.only.or(file.only) {
+                None => Halves::Both,
+                Some(Half::Provider) => Halves::Provider,
+                Some(Half::Receiver) => Halves::Receiver,
+            },
+            log_format: self.log_format.or(file.log_format).unwrap_or_default(),
+        })
+    }
+}
+
+/// An address and port to listen at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListenAddress(pub(crate) SocketAddr);
+
+impl Default for ListenAddress {
+    /// Loopback: who wants others to reach it says so.
+    fn default() -> ListenAddress {
+        ListenAddress(SocketAddr::from(([127, 0, 0, 1], 8080)))
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<ListenAddress, &'static str> {
+        let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+        text.parse().map(ListenAddress).map_err(|_| "write an address and a port, such as 127.0.0.1:8080")
+    }
+}
+
+/// The settings file. Its keys are named as the options.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct ConfigFile {
+    #[serde(default, deserialize_with = "from_text")]
+    listen: Option<ListenAddress>,
+    #[serde(default, deserialize_with = "from_text")]
+    pub(crate) database: Option<Database>,
+    #[serde(default, deserialize_with = "from_texts")]
+    allow_target: Vec<AllowRule>,
+    https_only: Option<bool>,
+    open_dashboard: Option<bool>,
+    only: Option<Half>,
+    log_format: Option<LogFormat>,
+}
+
+/// The keys of [`ConfigFile`], for suggestions.
+const KEYS: [&str; 7] = ["listen", "database", "allow-target", "https-only", "open-dashboard", "only", "log-format"];
+/// Below this likeness (Jaro-Winkler, 0 to 1) a suggestion puzzles more than it helps.
+const LIKENESS_MIN: f64 = 0.7;
+
+impl ConfigFile {
+    /// Reads the file; without one, nothing is set.
+    pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<ConfigFile> {
+        let Some(path) = path else { return Ok(ConfigFile::default()) };
+        let name = PathBuf::from(path);
+        let text = fs::read_to_string(path)
+            .map_err(|error| UsageError(format!("cannot read the settings file {}: {error}", name.display())))?;
+        Ok(ConfigFile::parse(&text)
+            .map_err(|mistake| UsageError(format!("settings file {}: {mistake}", name.display())))?)
+    }
+
+    fn parse(text: &str) -> Result<ConfigFile, String> {
+        let table: toml::Table = toml::from_str(text).map_err(|error| error.to_string().trim().to_owned())?;
+        if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(unknown_key(unknown));
+        }
+        toml::from_str(text).map_err(|error| error.to_string().trim().to_owned())
+    }
+}
+
+fn unknown_key(key: &str) -> String {
+    let likeness = |known: &&str| strsim::jaro_winkler(known, &key.replace('_', "-"));
+    let nearest = KEYS.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match nearest.filter(|known| likeness(known) >= LIKENESS_MIN) {
+        Some(known) => format!("key {key:?} is unknown; did you mean {known:?}"),
+        None => format!("key {key:?} is unknown; known are {}", KEYS.join(", ")),
+    }
+}
+
+fn from_text<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
+}
+
+fn from_texts<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}

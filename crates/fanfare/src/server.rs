@@ -1,0 +1,148 @@
+//! One serving process: HTTP and the lanes on one store, wired top to bottom; and the order in which it stops.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use egress::{Egress, SystemResolver};
+use provider::target::TargetPolicy;
+use store::{Chance, Clock, StoreError};
+use store_sqlite::SqliteStore;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use web::{Dashboard, Halves, Limits, WebSettings};
+use webinar::Zones;
+use wire::NodeId;
+use workers::{LaneSupervisor, WINDOW};
+
+use crate::clock::{SystemChance, SystemClock};
+
+/// How long requests under way may take after the signal to stop: an attempt may take 30 s, and its outcome has to be
+/// committed after that.
+const DRAIN_TIME: Duration = Duration::from_secs(35);
+
+/// What a server is made of.
+pub(crate) struct Parts {
+    pub(crate) store: SqliteStore,
+    pub(crate) zones: Zones,
+    pub(crate) listener: TcpListener,
+    pub(crate) targets: TargetPolicy,
+    pub(crate) dashboard: Dashboard,
+    pub(crate) halves: Halves,
+}
+
+/// A running server.
+pub(crate) struct Server {
+    address: SocketAddr,
+    store: SqliteStore,
+    is_ready: Arc<AtomicBool>,
+    stop: watch::Sender<bool>,
+    http: JoinHandle<io::Result<()>>,
+    lanes: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts everything; when it returns, requests are answered.
+    pub(crate) fn start(parts: Parts) -> anyhow::Result<Server> {
+        let address = parts.listener.local_addr()?;
+        let is_ready = Arc::new(AtomicBool::new(true));
+        let (stop, stopped) = watch::channel(false);
+        let hint = Arc::new(Notify::new());
+
+        let lanes = match parts.halves {
+            Halves::Both | Halves::Provider => Some(lanes(&parts, hint.clone(), stopped.clone())?),
+            Halves::Receiver => None,
+        };
+        let context = web::Context {
+            store: Arc::new(parts.store.clone()),
+            clock: Arc::new(SystemClock),
+            chance: Arc::new(SystemChance),
+            zones: parts.zones,
+            targets: Arc::new(parts.targets),
+            lanes_hint: hint,
+            readiness: readiness(parts.store.clone(), is_ready.clone()),
+            settings: WebSettings {
+                dashboard: parts.dashboard,
+                halves: parts.halves,
+                limits: Limits { drain_time: DRAIN_TIME, ..Limits::default() },
+            },
+        };
+        let http = tokio::spawn(web::serve(parts.listener, context, told_to_stop(stopped)));
+        Ok(Server { address, store: parts.store, is_ready, stop, http, lanes: lanes.map(tokio::spawn) })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Completes only if HTTP ends although nobody has asked for it.
+    pub(crate) async fn failed(&mut self) -> anyhow::Error {
+        match (&mut self.http).await {
+            Ok(Ok(())) => anyhow::anyhow!("the HTTP server has ended by itself"),
+            Ok(Err(error)) => anyhow::Error::from(error).context("the HTTP server has failed"),
+            Err(error) => anyhow::Error::from(error).context("the HTTP server has failed"),
+        }
+    }
+
+    /// Not ready any more, accept nothing, claim nothing, finish what is under way, give the lanes back, empty the log
+    /// into the file: in this order, in bounded time.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        self.is_ready.store(false, Ordering::Relaxed);
+        self.stop.send_replace(true);
+        let lanes = match self.lanes.take() {
+            Some(lanes) => lanes.await.context("the lanes have failed"),
+            None => Ok(()),
+        };
+        let http = match self.http.is_finished() {
+            // How it ended has been told already.
+            true => Ok(()),
+            false => (&mut self.http).await.context("the HTTP server has failed").and_then(|ended| Ok(ended?)),
+        };
+        // Whatever failed before, what is acknowledged belongs into the file.
+        let checkpoint = self.store.checkpoint().await.context("the log could not be emptied into the database");
+        lanes.and(http).and(checkpoint)
+    }
+}
+
+fn lanes(
+    parts: &Parts,
+    hint: Arc<Notify>,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<impl Future<Output = ()> + Send + use<>> {
+    let resolver = Arc::new(SystemResolver::from_system()?);
+    let egress = Egress::new(parts.targets.clone(), egress::Limits::default(), resolver)?;
+    let context = workers::Context {
+        lanes: Arc::new(parts.store.clone()),
+        egress,
+        targets: Arc::new(parts.targets.clone()),
+        clock: Arc::new(SystemClock),
+        chance: Arc::new(SystemChance),
+        hint,
+        window: WINDOW,
+    };
+    let chance: &dyn Chance = &SystemChance;
+    let node = NodeId::from_bytes(chance.id_bytes(SystemClock.now()));
+    Ok(LaneSupervisor::new(context, node, stopped).run(DRAIN_TIME))
+}
+
+fn readiness(store: SqliteStore, is_ready: Arc<AtomicBool>) -> web::ReadinessCheck {
+    Arc::new(move || {
+        let (store, is_ready) = (store.clone(), is_ready.clone());
+        Box::pin(async move {
+            if !is_ready.load(Ordering::Relaxed) {
+                return Err(StoreError::broken("the server is stopping"));
+            }
+            store.check_writable().await
+        })
+    })
+}
+
+async fn told_to_stop(mut stopped: watch::Receiver<bool>) {
+    // An error means that the server was dropped without being stopped, which is also an end.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}

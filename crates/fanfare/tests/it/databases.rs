@@ -1,0 +1,74 @@
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+
+use nix::unistd::Uid;
+
+use crate::world::{BINARY, World};
+
+/// A user without rights, for tests that run as root; to root nothing is read-only.
+const NOBODY: u32 = 65_534;
+
+#[test]
+fn a_second_server_on_the_same_file_is_refused_and_told_what_to_do() {
+    let world = World::new();
+    let _serving = world.serve();
+    let second = world.run(&["serve", "--listen", "127.0.0.1:0"]);
+    second.failed_with(1, &["another server is using ./fanfare.db", "--database sqlite:PATH"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_refused_with_its_name() {
+    let world = World::new();
+    world.create_account();
+    let file = world.path("fanfare.db");
+    fs::set_permissions(&file, Permissions::from_mode(0o444)).unwrap();
+    fs::set_permissions(world.path("."), Permissions::from_mode(0o777)).unwrap();
+    let arguments = ["serve", "--listen", "127.0.0.1:0"];
+    let ran = if Uid::effective().is_root() {
+        let copy = world.path("fanfare");
+        fs::copy(BINARY, &copy).unwrap();
+        world.run_with(copy, &arguments, |command| command.uid(NOBODY))
+    } else {
+        world.run(&arguments)
+    };
+    ran.failed_with(1, &["cannot write ./fanfare.db", "permissions"]);
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_refused_with_its_name() {
+    let world = World::new();
+    let ran = world.run(&["serve", "--database", "sqlite:nowhere/fanfare.db", "--listen", "127.0.0.1:0"]);
+    ran.failed_with(1, &["cannot write nowhere/fanfare.db"]);
+}
+
+#[test]
+fn a_schema_newer_than_the_binary_is_refused_and_left_alone() {
+    let world = World::new();
+    world.create_account();
+    let connection = rusqlite::Connection::open(world.path("fanfare.db")).unwrap();
+    connection.pragma_update(None, "user_version", 999).unwrap();
+    let told = ["schema 999", "use the newer version"];
+    world.run(&["serve", "--listen", "127.0.0.1:0"]).failed_with(1, &told);
+    world.run(&["account", "list"]).failed_with(1, &told);
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(found, 999);
+}
+
+#[test]
+fn looking_at_a_database_that_is_not_there_does_not_make_one() {
+    let world = World::new();
+    for command in [&["account", "list"][..], &["deliveries", "list"], &["inbox", "list"]] {
+        world.run(command).failed_with(1, &["there is no database ./fanfare.db", "--database"]);
+    }
+    assert!(!world.path("fanfare.db").exists());
+}
+
+#[test]
+fn a_settings_file_says_where_the_database_is() {
+    let world = World::new();
+    let config = world.write("fanfare.toml", "database = \"sqlite:elsewhere.db\"\n");
+    let ran = world.run(&["account", "create", "--name", "Acme", "--timezone", "UTC", "--config", &config]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(world.path("elsewhere.db").exists() && !world.path("fanfare.db").exists());
+}

@@ -1,0 +1,63 @@
+use wire::{Signer, SigningSecret, WebhookId, headers};
+
+use crate::world::{Serving, World};
+
+const BODY: &[u8] = br#"{"name":"Asha \u001b[2J","callList":[]}"#;
+
+/// Posts the body as a sender with this secret does; the status answered.
+fn send(serving: &Serving, path: &str, secret: &SigningSecret) -> u16 {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let signer = Signer::new([secret.clone()]).unwrap();
+    let signature = signer.sign(WebhookId::new("msg_1").unwrap(), now.try_into().unwrap(), BODY);
+    let timestamp = now.to_string();
+    let signed = [
+        (headers::WEBHOOK_ID, "msg_1"),
+        (headers::WEBHOOK_TIMESTAMP, timestamp.as_str()),
+        (headers::WEBHOOK_SIGNATURE, signature.as_str()),
+        ("content-type", "application/json"),
+    ];
+    serving.request(&format!("POST {path}"), &signed, BODY).0
+}
+
+#[test]
+fn what_a_source_made_in_the_terminal_accepts_is_listed_and_shown() {
+    let world = World::new();
+    world.create_account();
+    let serving = world.serve();
+    let secret = SigningSecret::from_random([7; 32]);
+    let created =
+        world.run(&["inbox", "source", "create", "--name", "TagMango", "--key", &secret.reveal(), "--json"]).json();
+    let path = created["path"].as_str().unwrap();
+
+    assert_eq!([send(&serving, path, &secret), send(&serving, path, &secret)], [200, 200]);
+    assert_eq!(send(&serving, path, &SigningSecret::from_random([8; 32])), 401);
+
+    let listed = world.run(&["inbox", "list", "--json"]).json();
+    assert_eq!((&listed["messageId"], &listed["duplicates"]), (&"msg_1".into(), &1.into()), "{listed}");
+    let shown = world.run(&["inbox", "show", listed["id"].as_str().unwrap(), "--json"]).json();
+    assert_eq!(shown["body"].as_str().unwrap().as_bytes(), BODY);
+    assert_eq!(shown["headers"]["content-type"], "application/json");
+    let sources = world.run(&["inbox", "source", "list", "--json"]);
+    assert_eq!(sources.json(), created);
+    assert!(!sources.stdout.contains(secret.reveal().as_str()));
+}
+
+#[test]
+fn an_empty_list_is_no_data_but_a_word_to_the_person() {
+    let world = World::new();
+    world.create_account();
+    for (command, word) in [(["inbox", "list"], "no message yet"), (["deliveries", "list"], "no delivery matches")] {
+        let ran = world.run(&command);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
+        assert!(ran.stderr.contains(word), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_wrong_key_is_refused_without_being_repeated() {
+    let world = World::new();
+    world.create_account();
+    let ran = world.run(&["inbox", "source", "create", "--name", "TagMango", "--key", "whsec_c2hvcnQ="]);
+    ran.failed_with(1, &["key 1", "24 to 64"]);
+    assert!(!ran.stderr.contains("c2hvcnQ"), "{ran:?}");
+}

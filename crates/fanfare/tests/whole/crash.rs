@@ -1,0 +1,77 @@
+//! Crashes, judged by a ledger: whatever was acknowledged is there, everyone is told, and a duplicate bears the id of
+//! what it repeats.
+
+use std::time::Duration;
+
+use store::FailPoint;
+use tokio::time::sleep;
+
+use crate::server::Ended;
+use crate::world::World;
+
+/// People each announcement goes to: several pages of outcomes, and still quick.
+const MEMBERS: usize = 300;
+/// How often a busy place is passed before it fails: at the first chance, and in the midst of the work.
+const PASSES: [u64; 2] = [0, 7];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_every_fail_point_nothing_acknowledged_is_lost() {
+    for place in FailPoint::ALL.into_iter().filter(|place| *place != FailPoint::MigrationBeforeCommit) {
+        for passes in PASSES {
+            let mut world = World::with_members(MEMBERS).await;
+            let mut server = world.start_failing_at(place, passes).await;
+            world.announce_and_send(&server).await;
+            // What is passed once or twice in all does not fail the eighth time.
+            let ended = server.died_or(|| world.is_everything_delivered()).await;
+            assert!(ended == Ended::Died || passes > 0, "{place} was never reached");
+
+            let server = world.start().await;
+            world.wait_until_everything_is_delivered(&server).await;
+            server.stop().await;
+            world.judge(&format!("{place} after {passes}"), 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_crash_during_the_first_migration_leaves_a_file_that_opens() {
+    let world = World::empty();
+    assert_eq!(world.try_start_failing_at(FailPoint::MigrationBeforeCommit, 0).await, Ended::Died);
+    let server = world.start().await;
+    server.stop().await;
+}
+
+/// Rounds of load and kill. Each costs about half a second.
+const KILLS: usize = 200;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_two_hundred_times_under_load_nothing_acknowledged_is_lost() {
+    let mut world = World::with_members(40).await;
+    let mut chance = Chance(0x5eed_0f_fa_4f_a4e);
+    for round in 0..KILLS {
+        let mut server = world.start().await;
+        let kill_after = Duration::from_millis(chance.below(150));
+        let load = world.announce_and_send(&server);
+        tokio::select! {
+            () = load => {}
+            () = sleep(kill_after) => {}
+        }
+        server.kill().await;
+        assert!(world.ledger.lock().unwrap().attempted() > round / 4, "the load reaches the server");
+    }
+    let server = world.start().await;
+    world.wait_until_everything_is_delivered(&server).await;
+    server.stop().await;
+    // One delivery may be in flight at several of the kills.
+    world.judge("random kills", KILLS);
+}
+
+/// Numbers that look random and are the same in each run (Knuth's multiplier).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}

@@ -1,0 +1,11 @@
+//! The real binary as a whole: killed at every bad moment, and spoken to by other languages.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod client;
+mod crash;
+mod interop;
+mod ledger;
+mod receiver;
+mod server;
+mod world;

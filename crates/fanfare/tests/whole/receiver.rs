@@ -1,0 +1,57 @@
+//! A receiver that answers 200 and counts how often each message id came, for which event.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+/// Copies of each message, by fan-out and message id.
+pub type Copies = BTreeMap<String, BTreeMap<String, usize>>;
+
+#[derive(Clone)]
+pub struct Receiver {
+    pub address: SocketAddr,
+    copies: Arc<Mutex<Copies>>,
+}
+
+impl Receiver {
+    pub async fn start() -> Receiver {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let receiver = Receiver { address: listener.local_addr().unwrap(), copies: Arc::default() };
+        let serving = receiver.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let receiver = serving.clone();
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| receiver.clone().count(request));
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        receiver
+    }
+
+    pub fn copies(&self) -> Copies {
+        self.copies.lock().unwrap().clone()
+    }
+
+    async fn count(self, request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
+        let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+        let (fan_out, id) = (header("fanfare-fanout"), header("webhook-id"));
+        // A sender that is killed midway has not sent it.
+        if request.into_body().collect().await.is_ok() {
+            *self.copies.lock().unwrap().entry(fan_out).or_default().entry(id).or_default() += 1;
+        }
+        Ok(Response::new(Empty::new()))
+    }
+}

@@ -1,0 +1,106 @@
+//! The inbox, in memory.
+
+use async_trait::async_trait;
+use receiver::{ContentDigest, DedupeKey, Verified};
+use store::{
+    Acceptance, DuplicateContent, Inbox, Message, MessageCounts, MessageFilter, MessageNumber, Page, SourceRecord,
+    StoreError, StoreResult,
+};
+use wire::{AccountId, SourceId};
+
+use super::Model;
+
+pub(super) struct MessageRow {
+    account: AccountId,
+    key: DedupeKey,
+    digest: ContentDigest,
+    message: Message,
+}
+
+#[async_trait]
+impl Inbox for Model {
+    async fn create_source(&self, source: SourceRecord) -> StoreResult<()> {
+        let mut tables = self.tables();
+        tables.require_account(source.account)?;
+        if tables.sources.iter().any(|known| known.id == source.id) {
+            return Err(StoreError::Exists("a source with this id"));
+        }
+        tables.sources.push(source);
+        Ok(())
+    }
+
+    async fn sources(&self, account: AccountId) -> StoreResult<Vec<SourceRecord>> {
+        let tables = self.tables();
+        let mut sources: Vec<_> = tables.sources.iter().filter(|source| source.account == account).cloned().collect();
+        sources.sort_by_key(|source| (source.created_at, source.id));
+        Ok(sources)
+    }
+
+    async fn source(&self, id: SourceId) -> StoreResult<Option<SourceRecord>> {
+        Ok(self.tables().sources.iter().find(|source| source.id == id).cloned())
+    }
+
+    async fn accept(&self, message: Verified) -> StoreResult<Acceptance> {
+        let mut tables = self.tables();
+        let (account, source) = (message.account(), message.source());
+        let known = tables
+            .messages
+            .iter_mut()
+            .find(|row| row.account == account && row.message.source == source && row.key == *message.dedupe_key());
+        if let Some(row) = known {
+            let is_same = row.digest == message.content_digest();
+            row.message.duplicates += 1;
+            row.message.conflicts += u64::from(!is_same);
+            let content = if is_same { DuplicateContent::Same } else { DuplicateContent::Different };
+            return Ok(Acceptance::Duplicate { of: row.message.number, content });
+        }
+        let number = tables.messages.len() as MessageNumber + 1;
+        tables.messages.push(MessageRow {
+            account,
+            key: *message.dedupe_key(),
+            digest: message.content_digest(),
+            message: Message {
+                number,
+                source,
+                message_id: message.message_id().map(str::to_owned),
+                headers: message.headers().as_text().to_owned(),
+                received_at: message.received_at(),
+                duplicates: 0,
+                conflicts: 0,
+                body_length: message.body().len() as u64,
+                body: message.body().to_vec(),
+            },
+        });
+        Ok(Acceptance::Stored(number))
+    }
+
+    async fn messages(
+        &self,
+        account: AccountId,
+        filter: MessageFilter,
+        after: Option<MessageNumber>,
+        limit: usize,
+    ) -> StoreResult<Page<Message, MessageNumber>> {
+        let tables = self.tables();
+        let of_account = tables.messages.iter().rev().filter(|row| row.account == account).map(|row| &row.message);
+        let found = of_account
+            .filter(|message| after.is_none_or(|after| message.number < after))
+            .filter(|message| filter.source.is_none_or(|source| message.source == source))
+            .take(limit + 1)
+            .map(|message| Message { body: Vec::new(), ..message.clone() });
+        Ok(Page::cut(found.collect(), limit, |message| message.number))
+    }
+
+    async fn message(&self, account: AccountId, number: MessageNumber) -> StoreResult<Option<Message>> {
+        let tables = self.tables();
+        let found = tables.messages.iter().find(|row| row.account == account && row.message.number == number);
+        Ok(found.map(|row| row.message.clone()))
+    }
+
+    async fn message_counts(&self, account: AccountId) -> StoreResult<MessageCounts> {
+        let tables = self.tables();
+        let of_account = || tables.messages.iter().filter(|row| row.account == account);
+        let duplicates = of_account().map(|row| row.message.duplicates).sum();
+        Ok(MessageCounts { stored: of_account().count() as u64, duplicates })
+    }
+}

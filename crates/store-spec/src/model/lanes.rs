@@ -1,0 +1,194 @@
+//! Lanes, in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use provider::frontier::Place;
+use provider::lane::LaneState;
+use provider::segment;
+use store::{
+    EndpointSwitch, ExceptionState, FanOut, FanOutState, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX,
+    Recipient, Retry, Settled, Settlement, StoreError, StoreResult,
+};
+use wire::{AccountId, FanOutId, NodeId};
+
+use super::Model;
+use super::tables::{EndpointRow, EventRow, FanOutRow, Tables};
+
+#[async_trait]
+impl Lanes for Model {
+    async fn claim(
+        &self,
+        _owner: NodeId,
+        now: Timestamp,
+        lease_for: Duration,
+        limit: usize,
+    ) -> StoreResult<Vec<Lease>> {
+        let mut tables = self.tables();
+        let mut due: Vec<_> = tables
+            .endpoints
+            .iter()
+            .filter(|(_, row)| row.lease_until.is_none_or(|until| until <= now))
+            .filter_map(|(key, row)| Some((row.due_at.filter(|due_at| *due_at <= now)?, *key)))
+            .collect();
+        due.sort();
+        due.truncate(limit);
+        let leases = due.into_iter().filter_map(|(_, (account, endpoint))| {
+            let row = tables.endpoints.get_mut(&(account, endpoint))?;
+            row.lease_until = Some(now + lease_for);
+            row.epoch += 1;
+            Some(Lease { account, endpoint, epoch: row.epoch })
+        });
+        Ok(leases.collect())
+    }
+
+    async fn renew(&self, lease: Lease, now: Timestamp, lease_for: Duration) -> StoreResult<()> {
+        self.tables().leased(lease)?.lease_until = Some(now + lease_for);
+        Ok(())
+    }
+
+    async fn release(&self, lease: Lease, now: Timestamp) -> StoreResult<()> {
+        let mut tables = self.tables();
+        tables.leased(lease)?;
+        let due_at = tables.next_due(lease.account, lease.endpoint, now);
+        let row = tables.leased(lease)?;
+        (row.lease_until, row.due_at) = (None, due_at);
+        Ok(())
+    }
+
+    async fn work(&self, lease: Lease) -> StoreResult<LaneWork> {
+        let mut tables = self.tables();
+        let row = tables.endpoints.get(&(lease.account, lease.endpoint)).ok_or(StoreError::Missing("the endpoint"))?;
+        let endpoint = row.endpoint.clone();
+        let of_lane = tables.fan_outs_to(lease.account, lease.endpoint).filter(|(_, row)| row.is_running());
+        let mut open: Vec<_> = of_lane.map(|(id, row)| (row.position, id, row.event)).collect();
+        open.sort();
+        open.truncate(OPEN_FAN_OUTS_MAX);
+        for (.., event) in &open {
+            if let Some(row) = tables.events.get_mut(&(lease.account, *event)) {
+                row.detail.summary.audience = Some(row.audience.len() as u64);
+            }
+        }
+        let fan_outs = open.into_iter().filter_map(|(_, id, _)| tables.work_on(lease.account, id)).collect();
+        Ok(LaneWork { endpoint, fan_outs })
+    }
+
+    async fn fan_out(&self, account: AccountId, id: FanOutId) -> StoreResult<Option<FanOut>> {
+        let tables = self.tables();
+        Ok(tables.with_event(account, id).map(|(_, event)| fan_out(id, event)))
+    }
+
+    async fn audience_page(
+        &self,
+        account: AccountId,
+        fan_out: FanOutId,
+        after: Place,
+        limit: usize,
+    ) -> StoreResult<Vec<Recipient>> {
+        let tables = self.tables();
+        let (_, event) = tables.with_event(account, fan_out).ok_or(StoreError::Missing("the fan-out"))?;
+        let next = event.audience.iter().filter(|number| **number > after.participant).take(limit);
+        Ok((after.index + 1..)
+            .zip(next)
+            .filter_map(|(index, number)| tables.recipient(account, Place { participant: *number, index }))
+            .collect())
+    }
+
+    async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Vec<Retry>> {
+        let tables = self.tables();
+        let mut due: Vec<_> =
+            tables.retries_to(lease.account, lease.endpoint).filter(|(due, ..)| *due <= now).collect();
+        due.sort_by_key(|(due, fan_out, number, _)| (*due, *fan_out, *number));
+        let retries = due.into_iter().take(limit).filter_map(|(_, fan_out, _, exception)| {
+            let recipient = tables.recipient(lease.account, exception.place)?;
+            match exception.state {
+                ExceptionState::Retrying { attempt, .. } => Some(Retry { fan_out, recipient, attempt }),
+                ExceptionState::Abandoned { .. } => None,
+            }
+        });
+        Ok(retries.collect())
+    }
+
+    async fn settle(&self, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled> {
+        let mut tables = self.tables();
+        let row = tables.leased(lease)?;
+        if let Some(health) = settlement.health {
+            row.endpoint.health = health;
+            row.due_at = match health {
+                LaneState::Gone { .. } => None,
+                LaneState::Open { until, .. } => row.due_at.map(|due_at| due_at.max(until)),
+                LaneState::Healthy { .. } | LaneState::SlowStart { .. } => row.due_at,
+            };
+        }
+        let is_paused = row.endpoint.switch == EndpointSwitch::Paused;
+        tables.settle(lease.account, &settlement)?;
+        Ok(Settled { is_paused })
+    }
+}
+
+impl Tables {
+    fn leased(&mut self, lease: Lease) -> StoreResult<&mut EndpointRow> {
+        let row = self.endpoints.get_mut(&(lease.account, lease.endpoint));
+        row.filter(|row| row.epoch == lease.epoch && row.lease_until.is_some()).ok_or(StoreError::Fenced)
+    }
+
+    fn settle(&mut self, account: AccountId, settlement: &Settlement) -> StoreResult<()> {
+        let fan_outs = &mut self.fan_outs;
+        let mut change = |id: FanOutId, change: &mut dyn FnMut(&mut FanOutRow)| {
+            if let Some(row) = fan_outs.get_mut(&(account, id)) {
+                change(row);
+            }
+        };
+        for (id, segment) in &settlement.segments {
+            let entries = segment::unpack(&segment.bytes).map_err(StoreError::broken)?;
+            change(*id, &mut |row| row.entries.extend(&entries));
+        }
+        settlement.cursors.iter().for_each(|(id, place)| change(*id, &mut |row| row.cursor = *place));
+        settlement.delivered.iter().for_each(|(id, count)| change(*id, &mut |row| row.delivered += count));
+        settlement.swept.iter().for_each(|id| change(*id, &mut |row| row.state = FanOutState::Swept));
+        for exception in &settlement.exceptions {
+            let number = exception.place.participant;
+            change(exception.fan_out, &mut |row| drop(row.exceptions.insert(number, exception.clone())));
+        }
+        for (id, number) in &settlement.recovered {
+            change(*id, &mut |row| drop(row.exceptions.remove(number)));
+        }
+        Ok(())
+    }
+
+    fn with_event(&self, account: AccountId, id: FanOutId) -> Option<(&FanOutRow, &EventRow)> {
+        let row = self.fan_outs.get(&(account, id))?;
+        Some((row, self.events.get(&(account, row.event))?))
+    }
+
+    fn work_on(&self, account: AccountId, id: FanOutId) -> Option<FanOutWork> {
+        let (row, event) = self.with_event(account, id)?;
+        let tried = row.entries.iter().map(|entry| entry.participant).chain(row.exceptions.keys().copied());
+        let mut finished_beyond: Vec<u64> = tried.filter(|number| *number > row.cursor.participant).collect();
+        finished_beyond.sort_unstable();
+        finished_beyond.dedup();
+        Some(FanOutWork { fan_out: fan_out(id, event), cursor: row.cursor, finished_beyond })
+    }
+
+    fn recipient(&self, account: AccountId, place: Place) -> Option<Recipient> {
+        let person = self.people.get(&(account, place.participant))?;
+        Some(Recipient { place, participant: person.participant.clone() })
+    }
+}
+
+fn fan_out(id: FanOutId, event: &EventRow) -> FanOut {
+    let (detail, summary) = (&event.detail, &event.detail.summary);
+    FanOut {
+        id,
+        event: summary.id,
+        event_type: summary.event,
+        trigger: summary.trigger,
+        series: summary.series,
+        version: summary.version,
+        series_part: detail.series_part.clone(),
+        attendee_instant: detail.attendee_instant,
+        audience: summary.audience.unwrap_or(0),
+    }
+}

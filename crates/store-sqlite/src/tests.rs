@@ -1,0 +1,3 @@
+//! Tests of the store: the contract every store owes, and what is SQLite's own.
+
+mod contract;

@@ -1,0 +1,116 @@
+//! Member lists over HTTP: people become members of a mango or are registered for a series, however many they are, in
+//! constant memory.
+
+use axum::body::BodyDataStream;
+use axum::extract::{Path, Request, State};
+use futures_util::StreamExt;
+use store::{Group, NewMember};
+use tokio::time::timeout;
+use wire::AccountId;
+
+use crate::app::{App, AppState};
+use crate::body::BodyError;
+use crate::caller::Caller;
+use crate::members::{BATCH_SIZE, ListFormat, MemberReader, MemberReport};
+use crate::problem::Problem;
+use crate::reply::{self, Reply};
+use crate::request::{media_type, parse_id};
+
+/// `POST /api/v1/mangoes/{id}/members`
+pub(crate) async fn into_mango(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    request: Request,
+) -> Reply {
+    let id = parse_id(&id, "mango")?;
+    if app.store().mangoes_named(caller.account, &[id]).await?.is_empty() {
+        return Err(Problem::not_found("mango"));
+    }
+    enrol(&app, caller.account, Group::Mango(id), request).await
+}
+
+/// `POST /api/v1/webinars/{id}/registrations`
+pub(crate) async fn into_series(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    request: Request,
+) -> Reply {
+    let id = parse_id(&id, "webinar")?;
+    let found = app.store().series(caller.account, id).await?;
+    found.ok_or_else(|| Problem::not_found("webinar"))?;
+    enrol(&app, caller.account, Group::Series(id), request).await
+}
+
+async fn enrol(app: &App, account: AccountId, group: Group, request: Request) -> Reply {
+    let format = list_format(&request)?;
+    let mut enrolment = Enrolment { app, account, group, batch: Vec::new(), report: MemberReport::default() };
+    let mut reader = MemberReader::new(format, app.context.zones.clone());
+    let mut stream = request.into_body().into_data_stream();
+    loop {
+        let piece = next_piece(app, &mut stream).await.map_err(|error| enrolment.broken_off(error))?;
+        match &piece {
+            Some(bytes) => reader.feed(bytes),
+            None => reader.finish(),
+        }
+        while let Some(line) = reader.next_line().map_err(|error| Problem::unreadable_list(error.to_string()))? {
+            match line.member {
+                Ok(member) => enrolment.add(member).await?,
+                Err(errors) => enrolment.report.reject(line.number, errors),
+            }
+        }
+        if piece.is_none() {
+            enrolment.commit().await?;
+            return Ok(reply::ok(&enrolment.report));
+        }
+    }
+}
+
+fn list_format(request: &Request) -> Result<ListFormat, Problem> {
+    match media_type(request.headers()).map(str::to_ascii_lowercase).as_deref() {
+        Some("text/csv") => Ok(ListFormat::Csv),
+        Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => Ok(ListFormat::Ndjson),
+        _ => Err(Problem::unsupported_media_type("text/csv or application/x-ndjson")),
+    }
+}
+
+/// What comes next; the list may be endless, so only each silence has a limit.
+async fn next_piece(app: &App, stream: &mut BodyDataStream) -> Result<Option<bytes::Bytes>, BodyError> {
+    let next = timeout(app.context.settings.limits.body_time, stream.next()).await;
+    next.map_err(|_| BodyError::TooSlow)?.transpose().map_err(|_| BodyError::Broken)
+}
+
+/// A list on its way into a group.
+struct Enrolment<'a> {
+    app: &'a App,
+    account: AccountId,
+    group: Group,
+    batch: Vec<NewMember>,
+    report: MemberReport,
+}
+
+impl Enrolment<'_> {
+    async fn add(&mut self, member: NewMember) -> Result<(), Problem> {
+        self.batch.push(member);
+        if self.batch.len() >= BATCH_SIZE { self.commit().await } else { Ok(()) }
+    }
+
+    async fn commit(&mut self) -> Result<(), Problem> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let enrolled = self.app.store().enrol(self.account, self.group, batch, self.app.now()).await?;
+        self.report.count(enrolled);
+        Ok(())
+    }
+
+    /// Whole batches are kept; sending the list again does no harm, because people are known by their addresses.
+    fn broken_off(&self, error: BodyError) -> Problem {
+        let kept = self.report.lines - self.report.rejected;
+        let problem = Problem::from(error);
+        let detail = format!("{}; {kept} people were kept, send the whole list again", problem.detail);
+        Problem { detail, ..problem }
+    }
+}

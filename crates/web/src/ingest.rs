@@ -1,0 +1,161 @@
+//! `POST /in/{source}`: the inbox's way in, and the hot path: answered before any router. Size cap, read, verify the
+//! raw bytes, accept; the 2xx follows the commit.
+
+mod known_sources;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Body;
+use receiver::{RawRequest, Verified, verify};
+use store::{Acceptance, DuplicateContent, StoreError};
+use wire::SourceId;
+
+use crate::app::{App, AppState};
+use crate::body::BodyError;
+use crate::problem::RETRY_AFTER_SECONDS;
+use known_sources::KnownSources;
+
+/// What the paths of sources begin with.
+const PREFIX: &str = "/in/";
+
+/// The inbox's way in.
+pub(crate) struct Ingest {
+    app: AppState,
+    sources: KnownSources,
+}
+
+/// Everything a sender may be told. An unknown source and a wrong signature look the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Stored,
+    Duplicate,
+    Rejected,
+    NotPost,
+    BadBody(BodyError),
+    Busy,
+    Failed,
+}
+
+impl Ingest {
+    pub(crate) fn new(app: AppState) -> Ingest {
+        let sources = KnownSources::new(app.context.chance.bytes());
+        Ingest { app, sources }
+    }
+
+    /// Whether a path is one of ours.
+    pub(crate) fn takes(path: &str) -> bool {
+        path.starts_with(PREFIX)
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer<B: Body<Data = Bytes>>(&self, request: Request<B>) -> Response<Full<Bytes>> {
+        self.decide(request).await.to_response()
+    }
+
+    async fn decide<B: Body<Data = Bytes>>(&self, request: Request<B>) -> Answer {
+        let (head, body) = request.into_parts();
+        if head.method != Method::POST {
+            return Answer::NotPost;
+        }
+        let body = match self.app.bodies.read(body).await {
+            Ok(body) => body,
+            Err(error) => return Answer::BadBody(error),
+        };
+        let id = head.uri.path().strip_prefix(PREFIX).and_then(|text| text.parse().ok());
+        let source = match self.sources.find(self.app.store(), id).await {
+            Ok(source) => source,
+            Err(error) => return of_failure(&error),
+        };
+        let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        match verify(&source.source, RawRequest { headers, body }, self.app.now()) {
+            // Nobody signs for the decoy, but its messages would belong to no account.
+            Ok(message) if source.is_real => accept(&self.app, message).await,
+            Ok(_) => Answer::Rejected,
+            Err(reason) => {
+                if source.is_real && self.sources.may_tell(source.source.id()) {
+                    tracing::info!(source = %source.source.id(), %reason, "a webhook was rejected");
+                }
+                Answer::Rejected
+            }
+        }
+    }
+}
+
+async fn accept(app: &App, message: Verified) -> Answer {
+    let source: SourceId = message.source();
+    match app.store().accept(message).await {
+        Ok(Acceptance::Stored(_)) => Answer::Stored,
+        Ok(Acceptance::Duplicate { of, content }) => {
+            if content == DuplicateContent::Different {
+                tracing::warn!(%source, message = of, "another body came under a known id; the first one is kept");
+            }
+            Answer::Duplicate
+        }
+        Err(error) => of_failure(&error),
+    }
+}
+
+fn of_failure(error: &StoreError) -> Answer {
+    match error {
+        // Says nothing that the busy line of the log would not repeat thousands of times a second.
+        StoreError::Busy(_) => Answer::Busy,
+        StoreError::Unwritable(cause) => {
+            tracing::error!(%cause, "the inbox cannot write");
+            Answer::Busy
+        }
+        other => {
+            tracing::error!(cause = %other, "the inbox failed");
+            Answer::Failed
+        }
+    }
+}
+
+impl Answer {
+    fn status(self) -> StatusCode {
+        match self {
+            Answer::Stored | Answer::Duplicate => StatusCode::OK,
+            Answer::Rejected => StatusCode::UNAUTHORIZED,
+            Answer::NotPost => StatusCode::METHOD_NOT_ALLOWED,
+            Answer::BadBody(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+            Answer::BadBody(BodyError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
+            Answer::BadBody(BodyError::Broken) => StatusCode::BAD_REQUEST,
+            Answer::BadBody(BodyError::Crowded) | Answer::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Answer::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn body(self) -> &'static [u8] {
+        match self {
+            Answer::Stored => br#"{"status":"stored"}"#,
+            Answer::Duplicate => br#"{"status":"duplicate"}"#,
+            Answer::Rejected => br#"{"status":"rejected","detail":"no such source, or its keys do not verify this"}"#,
+            Answer::NotPost => br#"{"status":"rejected","detail":"send webhooks with POST"}"#,
+            Answer::BadBody(BodyError::TooLarge(_)) => br#"{"status":"rejected","detail":"the body is too large"}"#,
+            Answer::BadBody(BodyError::TooSlow) => br#"{"status":"rejected","detail":"the body came too slowly"}"#,
+            Answer::BadBody(BodyError::Broken) => br#"{"status":"rejected","detail":"the body broke off"}"#,
+            Answer::BadBody(BodyError::Crowded) | Answer::Busy => br#"{"status":"busy","detail":"try again shortly"}"#,
+            Answer::Failed => br#"{"status":"failed","detail":"something went wrong on this side; try again"}"#,
+        }
+    }
+
+    fn to_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from_static(self.body())));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        match self {
+            Answer::NotPost => headers.insert(ALLOW, HeaderValue::from_static("POST")),
+            Answer::Busy | Answer::BadBody(BodyError::Crowded) => headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS),
+            // What is left of the body is not read, so nothing can follow it on this connection.
+            Answer::BadBody(_) => headers.insert(CONNECTION, HeaderValue::from_static("close")),
+            Answer::Stored | Answer::Duplicate | Answer::Rejected | Answer::Failed => None,
+        };
+        response
+    }
+}

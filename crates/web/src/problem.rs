@@ -1,0 +1,185 @@
+//! What a client is told when something is not done: RFC 9457 problems. The one file that says which refusal is which
+//! status code.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use store::StoreError;
+use webinar::{FieldError, Invalid};
+
+use crate::body::BodyError;
+
+/// A refusal or a failure.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    /// Stable, for programs.
+    pub(crate) code: &'static str,
+    /// For people: what is wrong and how to mend it.
+    pub(crate) detail: String,
+    pub(crate) errors: Vec<FieldError>,
+}
+
+/// Seconds after which a client of a busy store should come back.
+pub(crate) const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// The body (RFC 9457, section 3). `about:blank` says that the title is the status' own.
+#[derive(Serialize)]
+struct ProblemJson<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    code: &'static str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem { status, code, detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// There is nothing of this kind under the id given, or it is somebody else's: the two look the same.
+    pub(crate) fn not_found(what: &str) -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what} with this id"))
+    }
+
+    pub(crate) fn no_such_route() -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, "no_such_route", "nothing is served under this path; check its spelling")
+    }
+
+    pub(crate) fn method_not_allowed() -> Problem {
+        let detail = "this path does not take this method; the allow header lists those it does";
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
+    pub(crate) fn unauthorized(why: &str) -> Problem {
+        Problem::new(StatusCode::UNAUTHORIZED, "api_key_not_found", format!("api key not found: {why}"))
+    }
+
+    /// One field is wrong; `pointer` is a JSON pointer into the body.
+    pub(crate) fn invalid(pointer: &str, detail: impl Into<String>) -> Problem {
+        Problem::invalid_fields(vec![FieldError { pointer: pointer.to_owned(), detail: detail.into() }])
+    }
+
+    pub(crate) fn invalid_fields(errors: Vec<FieldError>) -> Problem {
+        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Problem { errors, ..Problem::new(StatusCode::BAD_REQUEST, "invalid", told.join("; ")) }
+    }
+
+    /// A query parameter is wrong.
+    pub(crate) fn invalid_query(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+    }
+
+    pub(crate) fn malformed_json(error: &serde_json::Error) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, "malformed_json", format!("the body is not the JSON expected: {error}"))
+    }
+
+    pub(crate) fn unreadable_list(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, "unreadable_list", detail)
+    }
+
+    pub(crate) fn unsupported_media_type(expected: &str) -> Problem {
+        let detail = format!("send the body as {expected} and say so in the content-type header");
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    }
+
+    pub(crate) fn precondition_failed(version: u32) -> Problem {
+        let detail = format!("if-match names another version than {version}, the newest; read it again");
+        Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
+    }
+
+    /// Not ready to serve; the cause is for the log.
+    pub(crate) fn not_ready(cause: &StoreError) -> Problem {
+        tracing::warn!(%cause, "not ready");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the store cannot be written now; see the log")
+    }
+
+    /// Our own fault; the cause is for the log.
+    pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Problem {
+        tracing::error!(%cause, "a request failed");
+        let detail = "something went wrong on this side; the log has the cause";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Problem {
+        Problem::invalid_fields(invalid.errors().to_vec())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        let told = error.to_string();
+        match error {
+            StoreError::Busy(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", told),
+            StoreError::Unwritable(cause) => {
+                tracing::error!(%cause, "the store cannot write");
+                Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unwritable",
+                    "nothing can be stored now; try again later",
+                )
+            }
+            StoreError::VersionConflict { .. } => {
+                Problem::new(StatusCode::CONFLICT, "version_conflict", format!("{told}; read it again and repeat"))
+            }
+            StoreError::Exists(_) => Problem::new(StatusCode::CONFLICT, "exists", told),
+            StoreError::Missing(_) => Problem::new(StatusCode::NOT_FOUND, "not_found", told),
+            StoreError::Fenced | StoreError::Broken(_) => Problem::internal(&told),
+        }
+    }
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Problem {
+        let told = error.to_string();
+        match error {
+            BodyError::TooLarge(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", told),
+            BodyError::TooSlow => Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", told),
+            BodyError::Broken => Problem::new(StatusCode::BAD_REQUEST, "body_broken", told),
+            BodyError::Crowded => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", told),
+        }
+    }
+}
+
+impl Problem {
+    /// The headers that go with its status, whatever the form of the body.
+    pub(crate) fn set_headers(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS),
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"fanfare\""))
+            }
+            // What is left of the body is not read, so nothing can follow it on this connection.
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"))
+            }
+            _ => None,
+        };
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let json = ProblemJson {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            errors: &self.errors,
+        };
+        let mut response = Response::new(Body::from(serde_json::to_vec(&json).unwrap_or_default()));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        self.set_headers(&mut response);
+        response
+    }
+}

@@ -1,0 +1,65 @@
+//! What handlers take from a request, parsed: a JSON body, a query, an id in the path.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::app::AppState;
+use crate::problem::Problem;
+
+/// A JSON body, whole and parsed.
+#[derive(Debug)]
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &AppState) -> Result<JsonBody<T>, Problem> {
+        let is_json = media_type(request.headers()).is_some_and(|media| {
+            media.eq_ignore_ascii_case("application/json") || media.to_ascii_lowercase().ends_with("+json")
+        });
+        if !is_json {
+            return Err(Problem::unsupported_media_type("application/json"));
+        }
+        let body = app.bodies.read(request.into_body()).await?;
+        serde_json::from_slice(&body).map(JsonBody).map_err(|error| Problem::malformed_json(&error))
+    }
+}
+
+/// The media type of the body, without parameters such as a charset.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim())
+}
+
+/// The parameters of the query; unknown ones are refused, since a mistyped filter would list everything.
+#[derive(Debug)]
+pub(crate) struct QueryOf<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<AppState> for QueryOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<QueryOf<T>, Problem> {
+        Query::try_from_uri(&parts.uri)
+            .map(|Query(query)| QueryOf(query))
+            .map_err(|rejection| Problem::invalid_query(rejection.body_text()))
+    }
+}
+
+/// The id in a path. What is no id at all names nothing, so it is as unknown as a foreign one.
+pub(crate) fn parse_id<Id: FromStr>(text: &str, what: &str) -> Result<Id, Problem> {
+    text.parse().map_err(|_| Problem::not_found(what))
+}
+
+/// An id in a query parameter.
+pub(crate) fn parse_filter<T: FromStr>(name: &str, text: Option<&str>) -> Result<Option<T>, Problem>
+where
+    T::Err: std::fmt::Display,
+{
+    let parsed = text.map(str::parse).transpose();
+    parsed.map_err(|error: T::Err| Problem::invalid_query(format!("{name}: {error}")))
+}

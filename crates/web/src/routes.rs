@@ -1,0 +1,136 @@
+//! The route table, in one screen, and the router made of it. The inbox's way in is not here: it is answered before.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::handler::Handler;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method};
+
+use crate::app::AppState;
+use crate::problem::Problem;
+use crate::{
+    Halves, dashboard, deliveries, endpoints, enrolment, events, health, integration, mangoes, messages, participants,
+    sources, subscriptions, webinars,
+};
+
+/// Which half serves a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Half {
+    Both,
+    Provider,
+    Receiver,
+}
+
+/// One method of one path.
+pub(crate) struct Route {
+    half: Half,
+    /// For the tests that are made from the table.
+    #[cfg(test)]
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    handler: MethodRouter<AppState>,
+}
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
+#[rustfmt::skip]
+pub(crate) fn table() -> Vec<Route> {
+    use Half::{Both, Provider, Receiver};
+    vec![
+        route(Provider, POST, "/api/v1/integration/webhook/webhook", integration::register),
+
+        route(Provider, POST, "/api/v1/mangoes", mangoes::create),
+        route(Provider, GET, "/api/v1/mangoes", mangoes::list),
+        route(Provider, GET, "/api/v1/mangoes/{id}", mangoes::show),
+        route(Provider, POST, "/api/v1/mangoes/{id}/members", enrolment::into_mango),
+        route(Provider, GET, "/api/v1/participants/{id}", participants::show),
+
+        route(Provider, POST, "/api/v1/webinars", webinars::create),
+        route(Provider, GET, "/api/v1/webinars", webinars::list),
+        route(Provider, GET, "/api/v1/webinars/{id}", webinars::show),
+        route(Provider, PUT, "/api/v1/webinars/{id}", webinars::replace),
+        route(Provider, PATCH, "/api/v1/webinars/{id}", webinars::amend),
+        route(Provider, DELETE, "/api/v1/webinars/{id}", webinars::cancel),
+        route(Provider, POST, "/api/v1/webinars/{id}/registrations", enrolment::into_series),
+
+        route(Provider, GET, "/api/v1/events", events::list),
+        route(Provider, GET, "/api/v1/events/{id}", events::show),
+        route(Provider, GET, "/api/v1/deliveries", deliveries::list),
+        route(Provider, GET, "/api/v1/deliveries/{id}", deliveries::show),
+
+        route(Provider, POST, "/api/v1/subscriptions", subscriptions::create),
+        route(Provider, GET, "/api/v1/subscriptions", subscriptions::list),
+        route(Provider, GET, "/api/v1/subscriptions/{id}", subscriptions::show),
+        route(Provider, DELETE, "/api/v1/subscriptions/{id}", subscriptions::delete),
+        route(Provider, GET, "/api/v1/endpoints", endpoints::list),
+        route(Provider, GET, "/api/v1/endpoints/{id}", endpoints::show),
+        route(Provider, POST, "/api/v1/endpoints/{id}/pause", endpoints::pause),
+        route(Provider, POST, "/api/v1/endpoints/{id}/resume", endpoints::resume),
+
+        route(Receiver, POST, "/api/v1/sources", sources::create),
+        route(Receiver, GET, "/api/v1/sources", sources::list),
+        route(Receiver, GET, "/api/v1/inbox/messages", messages::list),
+        route(Receiver, GET, "/api/v1/inbox/messages/{id}", messages::show),
+
+        route(Both, GET, "/livez", health::live),
+        route(Both, GET, "/readyz", health::ready),
+        route(Both, GET, "/", dashboard::show),
+        route(Both, GET, "/assets/style.css", dashboard::style),
+    ]
+}
+
+fn route<H, T>(half: Half, method: Method, path: &'static str, handler: H) -> Route
+where
+    H: Handler<T, AppState>,
+    T: 'static,
+{
+    let filter = MethodFilter::try_from(method.clone()).expect("a method of the table");
+    let handler = on(filter, handler);
+    Route {
+        half,
+        #[cfg(test)]
+        method,
+        path,
+        handler,
+    }
+}
+
+impl Route {
+    pub(crate) fn is_served_by(&self, halves: Halves) -> bool {
+        match self.half {
+            Half::Both => true,
+            Half::Provider => halves.have_provider(),
+            Half::Receiver => halves.have_receiver(),
+        }
+    }
+}
+
+/// The router over the table.
+pub(crate) fn router(app: AppState) -> Router {
+    let halves = app.context.settings.halves;
+    let served = table().into_iter().filter(|route| route.is_served_by(halves));
+    served
+        .fold(Router::new(), |router, route| router.route(route.path, route.handler))
+        .fallback(async || Problem::no_such_route())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        // Bodies are read by `BodyReader` or as streams, each with its own limit.
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(guard))
+        .with_state(app)
+}
+
+/// Nothing here may be kept by a cache or taken for another type than it says.
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
