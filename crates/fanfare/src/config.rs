@@ -49,17 +49,17 @@ pub(crate) struct SettingsArgs {
     allow_target: Vec<AllowRule>,
     /// Refuse to send webhooks to http:// URLs.
     #[arg(long, env = "FANFARE_HTTPS_ONLY", value_parser = BoolishValueParser::new())]
-    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     https_only: Option<bool>,
     /// Show the dashboard to whoever reaches it, without a key; for a machine of your own.
     #[arg(long, env = "FANFARE_OPEN_DASHBOARD", value_parser = BoolishValueParser::new())]
-    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     open_dashboard: Option<bool>,
     /// Run one half only.
-    #[arg(long, env = "FANFARE_ONLY", value_enum)]
+    #[arg(long, env = "FANFARE_ONLY", value_enum, value_name = "HALF")]
     only: Option<Half>,
     /// How the log on stderr is written [default: text]
-    #[arg(long, env = "FANFARE_LOG_FORMAT", value_enum)]
+    #[arg(long, env = "FANFARE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
 }
 

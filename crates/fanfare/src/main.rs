@@ -16,11 +16,13 @@ mod zones;
 use std::process::ExitCode;
 
 use clap::Parser;
+use store::FailPoint;
 
 use cli::{Cli, Command};
 use config::UsageError;
 
 fn main() -> ExitCode {
+    arm_fail_point();
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -45,6 +47,18 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// For crash tests: `FANFARE_FAIL_POINT=BatchAfterCommit:7` ends the process when that place is passed the eighth
+/// time. Release builds have no fail points.
+fn arm_fail_point() {
+    if cfg!(debug_assertions)
+        && let Ok(text) = std::env::var("FANFARE_FAIL_POINT")
+        && let Some((place, passes)) = text.split_once(':')
+        && let (Ok(place), Ok(passes)) = (place.parse::<FailPoint>(), passes.parse())
+    {
+        place.arm(passes);
+    }
 }
 
 fn done(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {

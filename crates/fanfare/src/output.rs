@@ -69,6 +69,19 @@ pub(crate) fn instant(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
+/// A number as people read it: `1,000,000`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Makes text of strangers harmless for a terminal: control characters, among them the escape that moves the cursor,
 /// are shown instead of obeyed.
 pub(crate) fn tame(text: &str) -> String {
@@ -148,5 +161,10 @@ mod tests {
     fn csv_quotes_what_needs_it() {
         let text = csv_text(&["name"], [vec!["Ada, \"Countess\"".to_owned()]].into_iter()).unwrap();
         assert_eq!(text, "name\n\"Ada, \"\"Countess\"\"\"\n");
+    }
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        assert_eq!([0, 999, 1_000, 1_000_000].map(grouped), ["0", "999", "1,000", "1,000,000"]);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use crate::output;
+use crate::output::{self, grouped};
 
 /// Often enough to see that it goes on, rarely enough for a log.
 const BETWEEN_LINES: Duration = Duration::from_secs(1);
@@ -73,19 +73,21 @@ impl Progress {
 
     /// Says that it is done, as far as it got.
     pub(crate) fn finish(&self) {
-        match &self.shown {
-            Shown::Bar(bar) => bar.abandon(),
-            Shown::Lines(state) => {
-                let reached = state.lock().unwrap_or_else(PoisonError::into_inner).reached;
-                output::say(&self.line(reached));
+        let reached = match &self.shown {
+            // A bar that stays would end its line by the terminal's width, which a log of the terminal does not have.
+            Shown::Bar(bar) => {
+                bar.finish_and_clear();
+                bar.position()
             }
-        }
+            Shown::Lines(state) => state.lock().unwrap_or_else(PoisonError::into_inner).reached,
+        };
+        output::say(&self.line(reached));
     }
 
     fn line(&self, reached: u64) -> String {
         match self.total {
-            0 => format!("  {}: {reached}", self.label),
-            total => format!("  {}: {reached} of {total}", self.label),
+            0 => format!("  {}: {}", self.label, grouped(reached)),
+            total => format!("  {}: {} of {}", self.label, grouped(reached), grouped(total)),
         }
     }
 }
@@ -106,8 +108,8 @@ mod tests {
 
     #[test]
     fn a_line_names_the_work_and_how_far_it_is() {
-        let progress = Progress::start("participants", 10);
-        assert_eq!(progress.line(3), "  participants: 3 of 10");
+        let progress = Progress::start("participants", 1_000);
+        assert_eq!(progress.line(3), "  participants: 3 of 1,000");
         assert_eq!(Progress::start_bytes("read", 0).line(3), "  read: 3");
     }
 

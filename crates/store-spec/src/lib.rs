@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod audience;
 #[doc(hidden)]
 pub mod catalog;
+mod compare;
 #[doc(hidden)]
 pub mod inbox;
 #[doc(hidden)]
@@ -23,6 +24,7 @@ pub mod subscriptions;
 mod suite;
 pub mod world;
 
+pub use compare::agree_with_model;
 pub use model::Model;
 pub use world::World;
 

@@ -138,7 +138,7 @@ fn save_series(connection: &Connection, account: AccountId, save: &SaveSeries) -
                 millis(save.now),
             ),
         )?;
-        lanes::reschedule(connection, account, *endpoint, save.now)?;
+        lanes::wake(connection, account, *endpoint, save.now)?;
     }
     Ok(saved)
 }
@@ -161,7 +161,8 @@ fn save_version(connection: &Connection, account: AccountId, save: &SaveSeries, 
     run(
         connection,
         "insert into series (account, series, version, created_at, cancelled_at) values (?1, ?2, ?3, ?4, ?5)
-         on conflict (account, series) do update set version = excluded.version, cancelled_at = excluded.cancelled_at",
+         on conflict (account, series) do update set version = excluded.version,
+             cancelled_at = iif(excluded.cancelled_at is null, null, coalesce(cancelled_at, excluded.cancelled_at))",
         (owner, series.as_bytes(), version, now, cancelled_at),
     )?;
     let draft = serde_json::to_string(save.series.draft()).map_err(StoreError::broken)?;

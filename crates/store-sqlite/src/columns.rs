@@ -4,13 +4,21 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Connection, ErrorCode, Params, Row};
+use rusqlite::{Connection, ErrorCode, Params, Row, ffi};
 use store::{StoreError, StoreResult};
 use webinar::{AttendeeZone, MangoId, Participant, SeriesId, SessionId, Zones};
 use wire::{AccountId, EndpointId, EventId, FanOutId, SourceId, SubscriptionId};
 
 /// An engine's error as the caller should act on it.
 pub(crate) fn broken(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_extended_error_code() {
+        // Nothing but accounts is referred to by a foreign key.
+        Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => return StoreError::Missing("the account"),
+        Some(ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE) => {
+            return StoreError::Exists("a record with this id");
+        }
+        _ => {}
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Unwritable("the disk is full".to_owned()),
         Some(ErrorCode::ReadOnly) => StoreError::Unwritable("the database file is read-only".to_owned()),

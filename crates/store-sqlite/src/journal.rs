@@ -1,5 +1,7 @@
 //! The delivery log in SQL: fan-outs newest first, in each the exceptions and then what segments say was delivered.
 
+use std::cmp::Reverse;
+
 use async_trait::async_trait;
 use provider::attempt::Outcome;
 use provider::segment::{self, Entry};
@@ -64,6 +66,7 @@ impl Listing<'_> {
     fn fill(&mut self, after: Option<DeliveryCursor>) -> StoreResult<()> {
         if let Some(cursor) = after
             && let Some(fan_out) = self.fan_out(cursor.fan_out)?
+            && self.is_wanted(fan_out)
         {
             self.fill_from(fan_out, cursor.part, cursor.participant)?;
         }
@@ -79,6 +82,11 @@ impl Listing<'_> {
             }
         }
         Ok(())
+    }
+
+    fn is_wanted(&self, fan_out: FanOutRow) -> bool {
+        self.filter.event.is_none_or(|event| event == fan_out.event)
+            && self.filter.endpoint.is_none_or(|endpoint| endpoint == fan_out.endpoint)
     }
 
     /// What is left of a fan-out below `participant` in `part`, and the parts after it.
@@ -119,12 +127,8 @@ impl Listing<'_> {
     }
 
     fn add_delivered(&mut self, fan_out: FanOutRow, below: i64) -> StoreResult<()> {
-        let sql = "select outcomes from segment
-                   where account = ?1 and fan_out = ?2 and first_participant < ?3
-                   and (?4 is null or (last_participant >= ?4 and first_participant <= ?4))
-                   order by last_participant desc";
         let only = self.filter.participant.map(u64::cast_signed);
-        let mut statement = self.connection.prepare_cached(sql).map_err(broken)?;
+        let mut statement = self.connection.prepare_cached(SEGMENTS_BELOW).map_err(broken)?;
         let values = (number(self.account), fan_out.id.as_bytes(), below, only);
         let mut rows = statement.query(values).map_err(broken)?;
         // Segments overlap a little where requests overtook each other, so one is held back until it is certain that
@@ -144,7 +148,7 @@ impl Listing<'_> {
                     && self.filter.participant.is_none_or(|only| only == entry.participant)
             });
             held.extend(wanted);
-            held.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.participant));
+            held.sort_unstable_by_key(|entry| (Reverse(entry.participant), entry.finished_ms, entry.attempt));
         }
         self.push_delivered(fan_out, held.into_iter());
         Ok(())
@@ -162,7 +166,7 @@ impl Listing<'_> {
 
     fn push(&mut self, fan_out: FanOutRow, part: DeliveryPart, delivery: DeliverySummary) {
         let cursor = DeliveryCursor { fan_out: fan_out.id, part, participant: delivery.participant };
-        // A crash between an answer and its commit may have left two records of one delivery; the log shows one.
+        // Who answered twice, such as a straggler and its retry, has two records; the log shows the first.
         if self.found.last().is_none_or(|(last, _)| *last != cursor) {
             self.found.push((cursor, delivery));
         }
@@ -173,10 +177,7 @@ impl Listing<'_> {
     }
 
     fn fan_outs_before(&self, before: &[u8]) -> StoreResult<Vec<FanOutRow>> {
-        let sql = "select fan_out, event, endpoint from fan_out
-                   where account = ?1 and fan_out < ?2 and (?3 is null or event = ?3)
-                   and (?4 is null or endpoint = ?4)
-                   order by fan_out desc limit ?5";
+        let sql = if self.filter.event.is_some() { FAN_OUTS_OF_EVENT } else { FAN_OUTS };
         let event = self.filter.event.map(|id| id.as_bytes().to_vec());
         let endpoint = self.filter.endpoint.map(|id| id.as_bytes().to_vec());
         let values = (number(self.account), before, event, endpoint, FAN_OUTS_AT_ONCE);
@@ -184,8 +185,21 @@ impl Listing<'_> {
     }
 }
 
+pub(crate) const FAN_OUTS: &str = "select fan_out, event, endpoint from fan_out
+    where account = ?1 and fan_out < ?2 and ?3 is null and (?4 is null or endpoint = ?4)
+    order by fan_out desc limit ?5";
+pub(crate) const FAN_OUTS_OF_EVENT: &str = "select fan_out, event, endpoint from fan_out
+    where account = ?1 and fan_out < ?2 and event = ?3 and (?4 is null or endpoint = ?4)
+    order by fan_out desc limit ?5";
 const EXCEPTION: &str = "select x.participant, x.state, x.due_at, x.attempt, x.last_outcome, x.last_at
     from exception as x where x.account = ?1 and x.fan_out = ?2";
+
+pub(crate) const SEGMENTS_BELOW: &str = "select outcomes from segment
+    where account = ?1 and fan_out = ?2 and first_participant < ?3
+    and (?4 is null or (last_participant >= ?4 and first_participant <= ?4))
+    order by last_participant desc";
+pub(crate) const SEGMENTS_AROUND: &str = "select outcomes from segment
+    where account = ?1 and fan_out = ?2 and last_participant >= ?3 and first_participant <= ?3";
 
 fn fan_out(connection: &Connection, account: AccountId, id: FanOutId) -> StoreResult<Option<FanOutRow>> {
     let sql = "select fan_out, event, endpoint from fan_out where account = ?1 and fan_out = ?2";
@@ -215,11 +229,9 @@ fn entries_of(
     fan_out: FanOutId,
     participant: u64,
 ) -> StoreResult<Vec<Entry>> {
-    let sql = "select outcomes from segment
-               where account = ?1 and fan_out = ?2 and last_participant >= ?3 and first_participant <= ?3";
     let key = (number(account), fan_out.as_bytes(), participant.cast_signed());
     let mut found = Vec::new();
-    for packed in list(connection, sql, key, |row| row.get::<_, Vec<u8>>(0))? {
+    for packed in list(connection, SEGMENTS_AROUND, key, |row| row.get::<_, Vec<u8>>(0))? {
         found.extend(unpack(&packed)?.into_iter().filter(|entry| entry.participant == participant));
     }
     found.sort_by_key(|entry| (entry.finished_ms, entry.attempt));

@@ -10,7 +10,7 @@ use provider::frontier::Place;
 use provider::segment;
 use rusqlite::{Connection, Row};
 use store::{
-    FanOut, FanOutWork, LaneWork, Lanes, Lease, Recipient, Retry, Settled, Settlement, StoreError, StoreResult,
+    FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry, Settled, Settlement, StoreError, StoreResult,
 };
 use webinar::MangoId;
 use wire::{AccountId, EndpointId, FanOutId, NodeId};
@@ -21,8 +21,25 @@ use crate::columns::{AccountColumn, Id, Millis, ParticipantReader, change, find,
 use crate::settle::settle;
 use crate::subscriptions::{self, read_text};
 
-/// Fan-outs of one lane that are opened at a time. Each may carry 400 KB of payload; the others wait their turn.
-const FAN_OUTS_OPEN_MAX: i64 = 4;
+/// Whether there is anything to claim, asked of a reader so that idle polling writes nothing.
+pub(crate) const ANY_DUE: &str =
+    "select 1 from lane where due_at <= ?1 and (lease_until is null or lease_until <= ?1) limit 1";
+pub(crate) const CLAIM: &str = "update lane set owner = ?2, lease_until = ?3, epoch = epoch + 1
+    where (account, endpoint) in (
+        select account, endpoint from lane
+        where due_at <= ?1 and (lease_until is null or lease_until <= ?1)
+        order by due_at, account, endpoint limit ?4)
+    returning account, endpoint, epoch, due_at";
+pub(crate) const DUE_RETRIES: &str = "select x.fan_out, x.participant, x.place, x.attempt,
+    p.name, p.email, p.phone, p.timezone
+    from exception as x
+    join participant as p on p.account = x.account and p.participant = x.participant
+    where x.account = ?1 and x.endpoint = ?2 and x.due_at <= ?3
+    order by x.due_at, x.fan_out, x.participant limit ?4";
+pub(crate) const SEGMENTS_BEYOND: &str =
+    "select outcomes from segment where account = ?1 and fan_out = ?2 and last_participant > ?3";
+pub(crate) const EXCEPTIONS_BEYOND: &str =
+    "select participant from exception where account = ?1 and fan_out = ?2 and participant > ?3";
 
 #[async_trait]
 impl Lanes for SqliteStore {
@@ -33,33 +50,32 @@ impl Lanes for SqliteStore {
         lease_for: Duration,
         limit: usize,
     ) -> StoreResult<Vec<Lease>> {
-        let due = "select 1 from lane where due_at <= ?1 and (lease_until is null or lease_until <= ?1) limit 1";
-        let is_any_due = self.readers.read(move |connection| find(connection, due, [millis(now)], |_| Ok(()))).await?;
+        let is_any_due =
+            self.readers.read(move |connection| find(connection, ANY_DUE, [millis(now)], |_| Ok(()))).await?;
         if is_any_due.is_none() {
             return Ok(Vec::new());
         }
-        let sql = "update lane set owner = ?2, lease_until = ?3, epoch = epoch + 1
-                   where (account, endpoint) in (
-                       select account, endpoint from lane
-                       where due_at <= ?1 and (lease_until is null or lease_until <= ?1)
-                       order by due_at limit ?4)
-                   returning account, endpoint, epoch";
         let values = (millis(now), *owner.as_bytes(), millis(now + lease_for), limit as i64);
         self.writer
             .write(move |connection| {
-                list(connection, sql, values, |row| {
-                    Ok(Lease {
+                let mut claimed = list(connection, CLAIM, values, |row| {
+                    let lease = Lease {
                         account: row.get::<_, AccountColumn>(0)?.0,
                         endpoint: row.get::<_, Id<_>>(1)?.0,
                         epoch: row.get::<_, i64>(2)?.unsigned_abs(),
-                    })
-                })
+                    };
+                    Ok((row.get::<_, i64>(3)?, lease))
+                })?;
+                // What an update returns comes in no certain order.
+                claimed.sort_by_key(|(due_at, lease)| (*due_at, lease.account, lease.endpoint));
+                Ok(claimed.into_iter().map(|(_, lease)| lease).collect())
             })
             .await
     }
 
     async fn renew(&self, lease: Lease, now: Timestamp, lease_for: Duration) -> StoreResult<()> {
-        let sql = "update lane set lease_until = ?4 where account = ?1 and endpoint = ?2 and epoch = ?3";
+        let sql = "update lane set lease_until = ?4
+                   where account = ?1 and endpoint = ?2 and epoch = ?3 and lease_until is not null";
         let until = millis(now + lease_for);
         self.writer
             .write(move |connection| {
@@ -71,7 +87,7 @@ impl Lanes for SqliteStore {
 
     async fn release(&self, lease: Lease, now: Timestamp) -> StoreResult<()> {
         let sql = "update lane set owner = null, lease_until = null
-                   where account = ?1 and endpoint = ?2 and epoch = ?3";
+                   where account = ?1 and endpoint = ?2 and epoch = ?3 and lease_until is not null";
         self.writer
             .write(move |connection| {
                 let key = (number(lease.account), lease.endpoint.as_bytes(), lease.epoch.cast_signed());
@@ -123,16 +139,11 @@ impl Lanes for SqliteStore {
 
     async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Vec<Retry>> {
         let zones = self.zones.clone();
-        let sql = "select x.fan_out, x.participant, x.place, x.attempt, p.name, p.email, p.phone, p.timezone
-                   from exception as x
-                   join participant as p on p.account = x.account and p.participant = x.participant
-                   where x.account = ?1 and x.endpoint = ?2 and x.due_at <= ?3
-                   order by x.due_at limit ?4";
         self.readers
             .read(move |connection| {
                 let mut reader = ParticipantReader::new(&zones);
                 let values = (number(lease.account), lease.endpoint.as_bytes(), millis(now), limit as i64);
-                list(connection, sql, values, |row| {
+                list(connection, DUE_RETRIES, values, |row| {
                     let place = Place {
                         participant: row.get::<_, i64>(1)?.unsigned_abs(),
                         index: row.get::<_, i64>(2)?.unsigned_abs(),
@@ -161,7 +172,7 @@ fn open_work(connection: &Connection, lease: Lease) -> StoreResult<LaneWork> {
     let endpoint = subscriptions::endpoint(connection, lease.account, lease.endpoint)?
         .ok_or(StoreError::Missing("the endpoint"))?;
     let sql = format!("{FAN_OUT} and f.endpoint = ?2 and f.state = 'running' order by f.position limit ?3");
-    let values = (number(lease.account), lease.endpoint.as_bytes(), FAN_OUTS_OPEN_MAX);
+    let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);
     let mut fan_outs = list(connection, &sql, values, |row| {
         let cursor = Place {
             participant: row.get::<_, i64>(1)?.unsigned_abs(),
@@ -178,14 +189,12 @@ fn open_work(connection: &Connection, lease: Lease) -> StoreResult<LaneWork> {
 /// Who has an outcome or a row although the cursor has not passed them: a crash lost only the order, not the fact.
 fn finished_beyond(connection: &Connection, account: AccountId, work: &FanOutWork) -> StoreResult<Vec<u64>> {
     let key = (number(account), work.fan_out.id.as_bytes(), work.cursor.participant.cast_signed());
-    let sql = "select outcomes from segment where account = ?1 and fan_out = ?2 and last_participant > ?3";
     let mut beyond = Vec::new();
-    for packed in list(connection, sql, key, |row| row.get::<_, Vec<u8>>(0))? {
+    for packed in list(connection, SEGMENTS_BEYOND, key, |row| row.get::<_, Vec<u8>>(0))? {
         let entries = segment::unpack(&packed).map_err(StoreError::broken)?;
         beyond.extend(entries.iter().map(|entry| entry.participant).filter(|at| *at > work.cursor.participant));
     }
-    let sql = "select participant from exception where account = ?1 and fan_out = ?2 and participant > ?3";
-    beyond.extend(list(connection, sql, key, |row| Ok(row.get::<_, i64>(0)?.unsigned_abs()))?);
+    beyond.extend(list(connection, EXCEPTIONS_BEYOND, key, |row| Ok(row.get::<_, i64>(0)?.unsigned_abs()))?);
     beyond.sort_unstable();
     beyond.dedup();
     Ok(beyond)
@@ -194,9 +203,11 @@ fn finished_beyond(connection: &Connection, account: AccountId, work: &FanOutWor
 fn count_audiences(connection: &Connection, lease: Lease) -> StoreResult<Vec<(wire::EventId, u64)>> {
     let sql = format!(
         "{AUDIENCE} where e.account = ?1 and e.audience is null and e.event in (
-             select event from fan_out where account = ?1 and endpoint = ?2 and state = 'running')"
+             select event from fan_out where account = ?1 and endpoint = ?2 and state = 'running'
+             order by position limit ?3)"
     );
-    let uncounted = list(connection, &sql, (number(lease.account), lease.endpoint.as_bytes()), |row| {
+    let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);
+    let uncounted = list(connection, &sql, values, |row| {
         Ok((row.get::<_, Id<_>>(0)?.0, read_audience(row, lease.account)?))
     })?;
     uncounted.into_iter().map(|(event, audience)| Ok((event, audience.count(connection)?))).collect()
@@ -241,26 +252,34 @@ fn read_fan_out(row: &Row<'_>) -> rusqlite::Result<FanOut> {
     })
 }
 
-/// Sets when a lane has something to do next: never while paused or gone, not before the end of a breaker's wait.
+/// When a lane has something to do next, as of ?3: never while paused or gone, not before the end of a breaker's wait.
+const NEXT_DUE: &str = "(
+    select max(coalesce(lane.open_until, 0), work.due_at)
+    from (select case
+        when exists (select 1 from fan_out where account = ?1 and endpoint = ?2 and state = 'running') then ?3
+        else (select min(due_at) from exception where account = ?1 and endpoint = ?2 and due_at is not null)
+    end as due_at) as work
+    where lane.health <> 'gone'
+    and (select switch from endpoint where account = ?1 and endpoint = ?2) = 'on')";
+
+/// Notes that a lane has more to do. One that has been due for longer keeps its place in the line.
+pub(crate) fn wake(connection: &Connection, account: AccountId, endpoint: EndpointId, now: Timestamp) -> StoreResult<()> {
+    let sql = format!(
+        "update lane set due_at = (select min(due_at, coalesce(lane.due_at, due_at)) from (select {NEXT_DUE} as due_at))
+         where account = ?1 and endpoint = ?2"
+    );
+    run(connection, &sql, (number(account), endpoint.as_bytes(), millis(now)))
+}
+
+/// Sets when a lane has something to do next.
 pub(crate) fn reschedule(
     connection: &Connection,
     account: AccountId,
     endpoint: EndpointId,
     now: Timestamp,
 ) -> StoreResult<()> {
-    run(
-        connection,
-        "update lane set due_at = (
-             select max(coalesce(lane.open_until, 0), work.due_at)
-             from (select case
-                 when exists (select 1 from fan_out where account = ?1 and endpoint = ?2 and state = 'running') then ?3
-                 else (select min(due_at) from exception where account = ?1 and endpoint = ?2 and due_at is not null)
-             end as due_at) as work
-             where lane.health <> 'gone'
-             and (select switch from endpoint where account = ?1 and endpoint = ?2) = 'on')
-         where account = ?1 and endpoint = ?2",
-        (number(account), endpoint.as_bytes(), millis(now)),
-    )
+    let sql = format!("update lane set due_at = {NEXT_DUE} where account = ?1 and endpoint = ?2");
+    run(connection, &sql, (number(account), endpoint.as_bytes(), millis(now)))
 }
 
 /// Forgets what an endpoint has done: its owner says that it is well again.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use provider::frontier::Place;
 use rusqlite::{Connection, Row};
 use store::{
-    Enrolled, Group, Mango, NewMember, Page, ParticipantRecord, Recipient, Roster, StoreError, StoreResult, Targets,
+    Enrolled, Group, Mango, NewMember, Page, ParticipantRecord, Roster, StoreError, StoreResult, Targets,
 };
 use webinar::{MangoId, Zones};
 use wire::{AccountId, ParticipantNumber};
@@ -38,7 +38,7 @@ impl Roster for SqliteStore {
         let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
         let sql = "select mango, name, created_at,
                           (select count(*) from membership as m
-                           where m.account = mango.account and m.team = x'6d' || mango.mango and m.ended is null)
+                           where m.account = mango.account and m.team = cast(x'6d' || mango.mango as blob) and m.ended is null)
                    from mango where account = ?1 and mango > ?2 order by mango limit ?3";
         self.readers
             .read(move |connection| {
@@ -85,14 +85,7 @@ impl Roster for SqliteStore {
 
     async fn participant(&self, account: AccountId, wanted: u64) -> StoreResult<Option<ParticipantRecord>> {
         let zones = self.zones.clone();
-        let sql = "select participant, name, email, phone, timezone, attributes from participant
-                   where account = ?1 and participant = ?2";
-        self.readers
-            .read(move |connection| {
-                let read = |row: &Row<'_>| read_record(row, &zones);
-                find(connection, sql, (number(account), wanted.cast_signed()), read)
-            })
-            .await
+        self.readers.read(move |connection| record(connection, account, wanted, &zones)).await
     }
 
     async fn participant_by_email(&self, account: AccountId, email: &str) -> StoreResult<Option<ParticipantRecord>> {
@@ -119,14 +112,22 @@ impl Roster for SqliteStore {
                 };
                 let mut reader = ParticipantReader::new(&zones);
                 let first = audience.page(connection, Place::default(), 1, &mut reader)?.pop();
-                Ok((audience.count(connection)?, first.map(without_attributes)))
+                let first = first.map(|recipient| record(connection, account, recipient.place.participant, &zones));
+                Ok((audience.count(connection)?, first.transpose()?.flatten()))
             })
             .await
     }
 }
 
-fn without_attributes(recipient: Recipient) -> ParticipantRecord {
-    ParticipantRecord { number: recipient.place.participant, participant: recipient.participant, attributes: None }
+fn record(
+    connection: &Connection,
+    account: AccountId,
+    wanted: u64,
+    zones: &Zones,
+) -> StoreResult<Option<ParticipantRecord>> {
+    let sql = "select participant, name, email, phone, timezone, attributes from participant
+               where account = ?1 and participant = ?2";
+    find(connection, sql, (number(account), wanted.cast_signed()), |row| read_record(row, zones))
 }
 
 fn read_mango(row: &Row<'_>) -> rusqlite::Result<Mango> {

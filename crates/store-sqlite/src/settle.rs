@@ -30,7 +30,7 @@ pub(crate) fn settle(connection: &Connection, lease: Lease, settlement: &Settlem
 fn check_epoch(connection: &Connection, lease: Lease) -> StoreResult<bool> {
     let sql = "select e.switch = 'paused' from lane as l
                join endpoint as e on e.account = l.account and e.endpoint = l.endpoint
-               where l.account = ?1 and l.endpoint = ?2 and l.epoch = ?3";
+               where l.account = ?1 and l.endpoint = ?2 and l.epoch = ?3 and l.lease_until is not null";
     let key = (number(lease.account), lease.endpoint.as_bytes(), lease.epoch.cast_signed());
     find(connection, sql, key, |row| row.get(0))?.ok_or(StoreError::Fenced)
 }
@@ -100,7 +100,9 @@ fn save_health(connection: &Connection, lease: Lease, health: LaneState) -> Stor
     };
     run(
         connection,
-        "update lane set health = ?3, failures = ?4, slow_window = ?5, open_until = ?6, gone_since = ?7
+        // Also held back is a lane whose owner dies before it can give it back.
+        "update lane set health = ?3, failures = ?4, slow_window = ?5, open_until = ?6, gone_since = ?7,
+             due_at = iif(?3 = 'gone', null, max(due_at, coalesce(?6, due_at)))
          where account = ?1 and endpoint = ?2",
         (number(lease.account), lease.endpoint.as_bytes(), name, failures, slow_window, open_until, gone_since),
     )

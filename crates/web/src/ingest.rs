@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body;
 use receiver::{RawRequest, Verified, verify};
-use store::{Acceptance, DuplicateContent, StoreError};
+use store::{Acceptance, DuplicateContent, FailPoint, StoreError};
 use wire::SourceId;
 
 use crate::app::{App, AppState};
@@ -87,7 +87,9 @@ impl Ingest {
 
 async fn accept(app: &App, message: Verified) -> Answer {
     let source: SourceId = message.source();
-    match app.store().accept(message).await {
+    let accepted = app.store().accept(message).await;
+    FailPoint::IngestBeforeAnswer.pass();
+    match accepted {
         Ok(Acceptance::Stored(_)) => Answer::Stored,
         Ok(Acceptance::Duplicate { of, content }) => {
             if content == DuplicateContent::Different {

@@ -20,10 +20,11 @@ use webinar::Zones;
 
 use crate::config::ListenAddress;
 use crate::logs::{self, LogFormat};
+use crate::output::{self, grouped};
 use crate::server::{Parts, Server};
 use crate::signals::StopSignals;
-use crate::{output, zones};
-use counts::{Counts, grouped};
+use crate::zones;
+use counts::Counts;
 use story::Story;
 
 /// A million is what the design is for; more would fill the temporary directory, at about 2 KB for each webhook stored.

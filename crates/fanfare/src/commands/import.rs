@@ -55,7 +55,7 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     if store.mangoes_named(account.id, &[args.mango]).await?.is_empty() {
         bail!("account {} has no mango {}; make it with POST /api/v1/mangoes", account.id, args.mango);
     }
-    let progress = Progress::start_bytes("members read", size);
+    let progress = Progress::start_bytes("bytes read", size);
     let mut import = Import {
         store,
         account: account.id,

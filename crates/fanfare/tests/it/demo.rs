@@ -1,3 +1,5 @@
+use nix::sys::signal::Signal;
+
 use crate::world::World;
 
 #[test]
@@ -28,5 +30,28 @@ fn the_demo_tells_its_story_beside_the_result() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("POST /api/v1/integration/webhook/webhook"), "{ran:?}");
     assert!(ran.stdout.contains("3 participants × 2 events"), "{ran:?}");
+    assert_eq!(std::fs::read_dir(world.path(".")).unwrap().count(), 0, "it left something behind");
+}
+
+#[test]
+fn without_exit_the_dashboard_stays_open_until_it_is_told_to_stop() {
+    let world = World::new();
+    let demo = world.start(&["demo", "--participants", "3", "--listen", "127.0.0.1:0"], "See all 6 webhooks");
+    let (status, page) = demo.request("GET /", &[], b"");
+    assert!(status == 200 && page.contains("Introduction to Digital Marketing"), "{page}");
+    demo.signal(Signal::SIGINT);
+    let (code, told) = demo.wait();
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(std::fs::read_dir(world.path(".")).unwrap().count(), 0, "it left something behind");
+}
+
+#[test]
+fn a_demo_that_is_stopped_early_leaves_nothing_behind() {
+    let world = World::new();
+    let demo = world.start(&["demo", "--participants", "1000000", "--listen", "127.0.0.1:0"], "1  An account");
+    demo.signal(Signal::SIGTERM);
+    let (code, told) = demo.wait();
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("stopped before the end"), "{told}");
     assert_eq!(std::fs::read_dir(world.path(".")).unwrap().count(), 0, "it left something behind");
 }

@@ -1,7 +1,10 @@
 //! The real binary from outside: arguments, exit codes, signals, files.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
 mod accounts;
 mod databases;
+mod deliveries;
 mod demo;
 mod inbox;
 mod members;

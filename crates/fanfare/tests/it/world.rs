@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_fanfare");
@@ -67,22 +67,27 @@ impl World {
 
     /// Starts a server on a free port and waits until it listens.
     pub(crate) fn serve_with(&self, arguments: &[&str]) -> Serving {
+        self.start(&[&["serve"], arguments].concat(), "dashboard")
+    }
+
+    /// Starts the binary and waits until it says these words; the last URL it told until then is its own.
+    pub(crate) fn start(&self, arguments: &[&str], words: &str) -> Serving {
         let mut command = command(Path::new(BINARY), self.directory.path());
         // From the environment, so that an option may say otherwise.
-        let command = command.env("FANFARE_LISTEN", "127.0.0.1:0").arg("serve").args(arguments);
+        let command = command.env("FANFARE_LISTEN", "127.0.0.1:0").args(arguments);
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(process.stderr.take().unwrap());
         let mut serving = Serving { process, stderr, told: String::new(), address: None };
-        serving.read_until("dashboard");
-        let address = serving.told.split("http://").nth(1).and_then(|rest| rest.lines().next()).unwrap();
-        serving.address = Some(address.trim().parse().unwrap_or_else(|_| panic!("{}", serving.told)));
+        serving.read_until(words);
+        let last = serving.told.rsplit("http://").next().and_then(|rest| rest.split(['/', '\n']).next());
+        serving.address = last.and_then(|address| address.parse().ok());
         serving
     }
 }
 
 fn command(program: &Path, directory: &Path) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(directory).env("NO_COLOR", "1");
+    command.current_dir(directory).env("NO_COLOR", "1").env("TMPDIR", directory);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FANFARE_")) {
         command.env_remove(name);
     }
@@ -166,12 +171,22 @@ impl Serving {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
 
-    /// Makes a mango by the API.
-    pub(crate) fn create_mango(&self, key: &str) -> String {
+    /// One call of the API that must succeed; the answer.
+    pub(crate) fn call(&self, key: &str, path: &str, body: &Value) -> Value {
         let headers = [("x-api-key", key), ("content-type", "application/json")];
-        let (status, body) = self.request("POST /api/v1/mangoes", &headers, br#"{"name":"Gold"}"#);
-        assert_eq!(status, 201, "{body}");
-        serde_json::from_str::<Value>(&body).unwrap()["id"].as_str().unwrap().to_owned()
+        let (status, answer) = self.request(&format!("POST {path}"), &headers, body.to_string().as_bytes());
+        assert!((200..300).contains(&status), "{status} {answer}");
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    /// Makes a mango by the API; its id.
+    pub(crate) fn create_mango(&self, key: &str) -> String {
+        self.call(key, "/api/v1/mangoes", &json!({ "name": "Gold" }))["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The URL of a path here.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address.unwrap())
     }
 }
 

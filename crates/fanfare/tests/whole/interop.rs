@@ -118,7 +118,7 @@ async fn the_registration_works_from_curl_node_and_python_as_the_page_shows_it()
     let python = libraries.join("python/bin/python");
     let callers = [("sh", "register.sh"), ("node", "register.mjs"), (python.to_str().unwrap(), "register.py")];
     for (program, file) in callers {
-        let (file, hook) = (script(file), format!("http://127.0.0.1:9/{file}"));
+        let (file, hook) = (script(file), format!("http://127.0.0.1:9999/{file}"));
         let arguments = [file.to_str().unwrap(), &address, &key, &hook];
         let first = printed(Path::new(program), &arguments).await;
         assert_eq!((&first["success"], &first["result"]["hookUrl"]), (&json!(true), &json!(hook)), "{first}");

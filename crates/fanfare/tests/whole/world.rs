@@ -12,7 +12,7 @@ use wire::{Signer, SigningSecret, WebhookId};
 
 use crate::ledger::Ledger;
 use crate::receiver::Receiver;
-use crate::server::{Ended, LOOK_AGAIN_AFTER, PATIENCE, Server};
+use crate::server::{LOOK_AGAIN_AFTER, PATIENCE, Server};
 use crate::{client, server};
 
 /// Webhooks sent to the inbox beside each announcement.
@@ -94,16 +94,9 @@ impl World {
         Server::start(&self.database(), None).await.expect("the server starts")
     }
 
-    pub async fn start_failing_at(&self, place: FailPoint, passes: u64) -> Server {
-        Server::start(&self.database(), Some((place, passes))).await.expect("the server starts")
-    }
-
-    pub async fn try_start_failing_at(&self, place: FailPoint, passes: u64) -> Ended {
-        if Server::start(&self.database(), Some((place, passes))).await.is_some() {
-            Ended::Survived
-        } else {
-            Ended::Died
-        }
+    /// `None` where it died before it listened.
+    pub async fn start_failing_at(&self, place: FailPoint, passes: u64) -> Option<Server> {
+        Server::start(&self.database(), Some((place, passes))).await
     }
 
     /// Saves one more series and sends webhooks to the inbox, noting what is promised. A dead server is no error.
@@ -168,8 +161,14 @@ impl World {
         let headers = [("x-api-key", self.key.as_str())];
         let (status, events) = client::get(server.address, "/api/v1/events?limit=1000", &headers).await.unwrap();
         assert_eq!(status, 200, "{events}");
-        let fan_outs = |event: &Value| event["fanOuts"].as_array().unwrap().clone();
+        let fan_outs = |event: &Value| event["endpoints"].as_array().unwrap().clone();
         events["data"].as_array().unwrap().iter().flat_map(fan_outs).all(|fan_out| fan_out["delivered"] == self.members)
+    }
+
+    /// The most copies that one message came in.
+    pub fn copies_of_one_message(&self) -> usize {
+        let copies = self.receiver.as_ref().unwrap().copies();
+        copies.values().flat_map(|told| told.values()).copied().max().unwrap_or(0)
     }
 
     /// Holds what happened against what was promised.

@@ -12,3 +12,8 @@ fn empty_store() -> (SqliteStore, TempDir) {
 }
 
 store_spec::suite!(empty_store);
+
+#[test]
+fn it_answers_random_operations_as_the_model_does() {
+    store_spec::agree_with_model(empty_store, 48);
+}

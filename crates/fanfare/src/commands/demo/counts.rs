@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::output;
+use crate::output::{self, grouped};
 
 /// What came of it. Each webhook is one participant of one event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -98,19 +98,6 @@ fn rounded(value: f64, per_unit: f64) -> f64 {
     (value * per_unit).round() / per_unit
 }
 
-/// A number as people read it: `1,000,000`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,10 +129,5 @@ mod tests {
         assert!(!Counts::of(&seen(99, 0)).are_perfect());
         assert!(!Counts::of(&seen(100, 1)).are_perfect());
         assert_eq!(Counts::of(&seen(99, 1)).lost, 1);
-    }
-
-    #[test]
-    fn large_numbers_are_grouped() {
-        assert_eq!([0, 999, 1_000, 1_000_000].map(grouped), ["0", "999", "1,000", "1,000,000"]);
     }
 }

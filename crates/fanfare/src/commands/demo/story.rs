@@ -16,12 +16,12 @@ use webinar::Zones;
 use wire::SourceId;
 
 use super::audience::{MANGOES, MemberList};
-use super::counts::{Counts, Seen, grouped};
+use super::counts::{Counts, Seen};
 use super::http::Client;
 use super::reachable;
 use crate::clock::{SystemChance, SystemClock, cpu_time};
 use crate::commands::account::add_account;
-use crate::output::say;
+use crate::output::{grouped, say};
 use crate::progress::Progress;
 
 const ZONE: &str = "Asia/Kolkata";
@@ -116,14 +116,13 @@ impl Story {
     async fn register_receiver(&self, client: &Client) -> anyhow::Result<()> {
         let now = SystemClock.now();
         let id = SourceId::from_bytes((&SystemChance as &dyn Chance).id_bytes(now));
-        let wish = json!({
-            "hookUrl": format!("http://{}/in/{id}", self.address),
-            "event": "webinar.created.recurring",
-        });
+        let url = format!("http://{}/in/{id}", self.address);
+        let wish = json!({ "hookUrl": url, "event": "webinar.created.recurring" });
         let answer = client.send_json(Method::POST, "/api/v1/integration/webhook/webhook", &wish).await?;
         let secret = text_at(&answer, "/result/signingSecret")?;
         let source = json!({ "id": id.to_string(), "name": "Demo receiver", "keys": [secret] });
         client.send_json(Method::POST, "/api/v1/sources", &source).await?;
+        say(&format!("  {url} is told of webinar.created.recurring"));
         Ok(())
     }
 

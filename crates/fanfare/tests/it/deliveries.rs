@@ -1,0 +1,61 @@
+use serde_json::{Value, json};
+
+use crate::world::{Serving, World};
+
+const LIST: &str = "name,email,phone,timezone\nAsha,asha@example.com,,Asia/Kolkata\nNoah,noah@example.com,,\n";
+/// Each try runs the binary anew, so this is a minute and more.
+const TRIES_MAX: usize = 3_000;
+
+/// Announces one webinar to two people at two URLs of the server itself: one accepts, one refuses.
+fn announced() -> (World, Serving, String) {
+    let world = World::new();
+    let (_, key) = world.create_account();
+    let serving = world.serve_with(&["--allow-target", "127.0.0.0/8"]);
+    let mango = serving.create_mango(&key);
+    let file = world.write("members.csv", LIST);
+    assert_eq!(world.run(&["import", "--mango", &mango, &file]).code, Some(0));
+
+    let source = "src_00000000000000000000000001";
+    let register = |path: &str| {
+        let wish = json!({ "hookUrl": serving.url(path), "event": "webinar.created.single" });
+        serving.call(&key, "/api/v1/integration/webhook/webhook", &wish)["result"]["signingSecret"].clone()
+    };
+    let secret = register(&format!("/in/{source}"));
+    register("/in/src_00000000000000000000000002");
+    serving.call(&key, "/api/v1/sources", &json!({ "id": source, "name": "Own", "keys": [secret] }));
+    let webinar = json!({
+        "title": "Clinic", "link": "https://meet.example/clinic", "timezone": "Asia/Kolkata",
+        "start": "2030-03-15T15:30", "durationMinutes": 60, "mangoes": [mango],
+    });
+    let saved = serving.call(&key, "/api/v1/webinars", &webinar);
+    let event = saved["event"]["id"].as_str().unwrap().to_owned();
+    (world, serving, event)
+}
+
+fn listed(world: &World, filters: &[&str]) -> Vec<Value> {
+    let ran = world.run(&[&["deliveries", "list", "--json"], filters].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn every_delivery_is_listed_with_what_came_of_it() {
+    let (world, _serving, event) = announced();
+    let all = (0..TRIES_MAX).map(|_| listed(&world, &["--event", &event])).find(|all| all.len() == 4).unwrap();
+
+    let delivered = listed(&world, &["--status", "delivered"]);
+    let refused = listed(&world, &["--status", "retrying"]);
+    assert_eq!((delivered.len(), refused.len()), (2, 2), "{all:?}");
+    assert!(delivered.iter().all(|one| one["lastAttempt"]["statusCode"] == 200 && one["attempts"] == 1));
+    assert!(refused.iter().all(|one| one["lastAttempt"]["statusCode"] == 401 && one["nextAttemptAt"].is_string()));
+
+    let of_noah = listed(&world, &["--participant", "NOAH@example.com"]);
+    assert!(of_noah.len() == 2 && of_noah.iter().all(|one| one["participant"]["name"] == "Noah"), "{of_noah:?}");
+    assert_eq!(listed(&world, &["--participant", "1", "--limit", "1"]).len(), 1);
+    let table = world.run(&["deliveries", "list"]).stdout;
+    assert!(
+        table.starts_with("DELIVERY ") && table.contains("asha@example.com") && table.contains("HTTP 401"),
+        "{table}"
+    );
+    world.run(&["deliveries", "list", "--participant", "who@example.com"]).failed_with(1, &["who@example.com"]);
+}

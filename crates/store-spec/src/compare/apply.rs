@@ -1,0 +1,213 @@
+//! Doing one operation to a store.
+
+use std::time::Duration;
+
+use provider::lane::LaneState;
+use store::{Group, Lease, NewMember, Store, Subscribed};
+use webinar::{EventType, SeriesId};
+use wire::{EndpointId, SubscriptionId};
+
+use super::operation::{Fate, GroupPick, Operation, Progress, Shape, VersionPick};
+use super::player::{Player, mango, mangoes, pick, plan, series, told};
+use crate::world::{LEASE, NODE, Plan, Report, member_who};
+
+/// Nothing that this operation points to exists yet.
+const NOTHING: &str = "nothing to do it to";
+const PHONES: [&str; 3] = ["", "+44 20 7946 0000", "0049 30 1234"];
+const ZONES: [&str; 3] = ["Europe/London", "", "+05:45"];
+const IDS: [&str; 4] = ["msg_a", "msg_b", "msg_c", "msg_d"];
+const BODIES: [&str; 2] = ["{\"n\":1}", "{\"n\": 1}"];
+
+impl<S: Store> Player<S> {
+    /// Does it, learns from the answer, and tells the answer.
+    pub(super) async fn apply(&mut self, operation: &Operation) -> String {
+        match operation {
+            Operation::AddKey { .. }
+            | Operation::RevokeKey { .. }
+            | Operation::CreateMango { .. }
+            | Operation::Enrol { .. }
+            | Operation::Leave { .. } => self.apply_to_people(operation).await,
+            Operation::Save { account, series, version, shape } => self.save(*account, *series, *version, *shape).await,
+            Operation::Subscribe { account, url, filter, single } => {
+                let event = if *single { EventType::WebinarCreatedSingle } else { EventType::WebinarCreatedRecurring };
+                self.subscribe(*account, *url, *filter, event).await
+            }
+            Operation::Unsubscribe { account, nth } => {
+                let unknown = SubscriptionId::from_bytes([9; 16]);
+                let id = pick(&self.subscriptions, *nth).unwrap_or(unknown);
+                told(self.world.store.unsubscribe(self.accounts[*account], id).await)
+            }
+            Operation::Switch { account, nth, change } => {
+                let id = pick(&self.endpoints, *nth).unwrap_or(EndpointId::from_bytes([9; 16]));
+                let now = self.world.now();
+                told(self.world.store.change_endpoint(self.accounts[*account], id, change.clone(), now).await)
+            }
+            Operation::Accept { sender, id, body } => {
+                let accepted = self.world.accept(&self.senders[*sender], IDS[*id], BODIES[*body]).await;
+                told(accepted.map(|acceptance| self.number(&acceptance)))
+            }
+            Operation::Pass { seconds } => self.world.pass(Duration::from_secs(*seconds)).to_string(),
+            Operation::Claim { .. }
+            | Operation::Renew { .. }
+            | Operation::Release { .. }
+            | Operation::Work { .. }
+            | Operation::Settle { .. } => self.apply_to_lane(operation).await,
+        }
+    }
+
+    async fn apply_to_people(&mut self, operation: &Operation) -> String {
+        let now = self.world.now();
+        match operation {
+            Operation::AddKey { account } => {
+                let key = self.world.key();
+                told(self.world.store.add_key(self.accounts[*account], key, now).await)
+            }
+            Operation::RevokeKey { account, nth } => {
+                let mut keys = Vec::new();
+                for account in &self.accounts {
+                    keys.extend(self.world.store.keys(*account).await.unwrap_or_default());
+                }
+                let Some(record) = keys.get(nth % keys.len().max(1)) else { return NOTHING.to_owned() };
+                told(self.world.store.revoke_key(self.accounts[*account], &record.key.public_id, now).await)
+            }
+            Operation::CreateMango { account, mango: index } => {
+                let mango = store::Mango { id: mango(*index), ..self.world.new_mango() };
+                told(self.world.store.create_mango(self.accounts[*account], mango).await)
+            }
+            Operation::Enrol { account, group, people } => {
+                let members = people.iter().map(|(person, detail)| somebody(*person, *detail)).collect();
+                told(self.world.store.enrol(self.accounts[*account], group_of(*group), members, now).await)
+            }
+            Operation::Leave { account, group, participant } => {
+                told(self.world.store.leave(self.accounts[*account], group_of(*group), *participant).await)
+            }
+            other => unreachable!("{other:?} is for another part"),
+        }
+    }
+
+    async fn save(&mut self, account: usize, index: usize, version: VersionPick, shape: Shape) -> String {
+        let account = self.accounts[account];
+        let newest = self.world.store.series(account, series(index)).await;
+        let newest = newest.ok().flatten().map_or(0, |record| record.version);
+        let from_version = match version {
+            VersionPick::Newest => newest,
+            VersionPick::Stale => newest.wrapping_sub(1).min(7),
+        };
+        let plan = Plan {
+            from_version,
+            sessions: shape.sessions,
+            mangoes: mangoes(shape.mangoes),
+            excluded: mangoes(shape.excluded),
+            ending: shape.ending,
+            ..plan(index)
+        };
+        let saved = self.world.save(account, &plan).await;
+        if let Ok(saved) = &saved {
+            self.fan_outs.extend(saved.fan_outs.iter().map(|(id, endpoint)| (account, *endpoint, *id)));
+        }
+        told(saved)
+    }
+
+    async fn subscribe(&mut self, account: usize, url: usize, filter: Option<usize>, event: EventType) -> String {
+        let mut new = self.world.new_subscription(&format!("https://receiver.example/{url}"));
+        new.event = event;
+        // The first three are series, the others the third session of each.
+        new.webinar = filter.map(|index| match plan(index % 3).with_sessions(3).session_ids(&self.world.zones)[2] {
+            session if index >= 3 => session.into(),
+            _ => SeriesId::into(series(index)),
+        });
+        let subscribed = self.world.store.subscribe(self.accounts[account], new).await;
+        if let Ok(Subscribed::WithNewEndpoint(record, _) | Subscribed::AtKnownEndpoint(record, _)) = &subscribed {
+            self.subscriptions.push(record.subscription.id);
+        }
+        if let Ok(Subscribed::WithNewEndpoint(_, endpoint)) = &subscribed {
+            self.endpoints.push(endpoint.id);
+        }
+        told(subscribed)
+    }
+
+    async fn apply_to_lane(&mut self, operation: &Operation) -> String {
+        let now = self.world.now();
+        if let Operation::Claim { limit } = operation {
+            let claimed = self.world.store.claim(NODE, now, LEASE, *limit).await;
+            self.leases.extend(claimed.iter().flatten());
+            return told(claimed);
+        }
+        match operation {
+            Operation::Renew { nth } => match pick(&self.leases, *nth) {
+                Some(lease) => told(self.world.store.renew(lease, now, LEASE).await),
+                None => NOTHING.to_owned(),
+            },
+            Operation::Release { nth } => match pick(&self.leases, *nth) {
+                Some(lease) => told(self.world.store.release(lease, now).await),
+                None => NOTHING.to_owned(),
+            },
+            Operation::Work { nth } => match pick(&self.leases, *nth) {
+                Some(lease) => told(self.world.work(lease).await),
+                None => NOTHING.to_owned(),
+            },
+            Operation::Settle { nth, fan_out, fates, progress, health } => match pick(&self.leases, *nth) {
+                Some(lease) => self.settle(lease, *fan_out, (fates, *progress, *health)).await,
+                None => NOTHING.to_owned(),
+            },
+            other => unreachable!("{other:?} is for another part"),
+        }
+    }
+
+    async fn settle(
+        &mut self,
+        lease: Lease,
+        fan_out: usize,
+        (fates, progress, health): (&[Fate], Progress, Option<usize>),
+    ) -> String {
+        let is_of_lane = |(account, endpoint, _): &&_| (*account, *endpoint) == (lease.account, lease.endpoint);
+        let of_lane: Vec<_> = self.fan_outs.iter().filter(is_of_lane).copied().collect();
+        let Some((.., fan_out)) = pick(&of_lane, fan_out) else { return NOTHING.to_owned() };
+        // No two settlements at one time, so that attempts have an order.
+        let now = self.world.pass(Duration::from_millis(1));
+        let audience = self.world.audience(lease.account, fan_out).await.unwrap_or_default();
+        let mut report = Report::of(fan_out, now);
+        for (recipient, fate) in audience.iter().zip(fates) {
+            let place = recipient.place;
+            report = match *fate {
+                Fate::Untouched => report,
+                Fate::Delivered => report.delivered([place.participant]).recovered(place.participant),
+                Fate::Retrying { attempt, wait } => report.retrying(place, attempt, now + Duration::from_secs(wait)),
+                Fate::Abandoned { attempt } => report.abandoned(place, attempt),
+                Fate::Straggling => report.straggling(place, now + LEASE),
+            };
+        }
+        report = match (progress, audience.get(fates.len() / 2)) {
+            (Progress::Cursor, Some(recipient)) => report.up_to(recipient.place),
+            (Progress::Swept, _) => report.swept(),
+            (Progress::None | Progress::Cursor, _) => report,
+        };
+        let states = [
+            LaneState::Healthy { failures: 3 },
+            LaneState::SlowStart { window: 4, failures: 2 },
+            LaneState::Open { failures: 1, until: now + LEASE / 2 },
+            LaneState::Gone { since: now },
+        ];
+        let report = match health {
+            Some(index) => report.health(states[index]),
+            None => report,
+        };
+        told(self.world.settle(lease, report).await)
+    }
+}
+
+fn group_of(pick: GroupPick) -> Group {
+    match pick {
+        GroupPick::Mango(index) => Group::Mango(mango(index)),
+        GroupPick::Series(index) => Group::Series(series(index)),
+    }
+}
+
+fn somebody(person: usize, detail: usize) -> NewMember {
+    let mut member = member_who(&format!("p{person}"), PHONES[detail], ZONES[detail]);
+    if detail == 1 {
+        member.participant.email = member.participant.email.to_uppercase();
+        member.attributes = Some("{\"tier\":1}".to_owned());
+    }
+    member
+}

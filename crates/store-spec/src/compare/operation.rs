@@ -1,0 +1,134 @@
+//! The operations, in small numbers that point into what exists when they are played, and how they are drawn.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use store::{Ending, EndpointChange};
+
+/// Operations of one sequence: enough for a few series to be saved, delivered and retried.
+const OPERATIONS_MAX: usize = 60;
+
+/// One operation. Accounts, mangoes, series, URLs, people and senders are from small fixed sets, so that they meet.
+#[derive(Clone, Debug)]
+pub(super) enum Operation {
+    AddKey { account: usize },
+    RevokeKey { account: usize, nth: usize },
+    CreateMango { account: usize, mango: usize },
+    Enrol { account: usize, group: GroupPick, people: Vec<(usize, usize)> },
+    Leave { account: usize, group: GroupPick, participant: u64 },
+    Save { account: usize, series: usize, version: VersionPick, shape: Shape },
+    Subscribe { account: usize, url: usize, filter: Option<usize>, single: bool },
+    Unsubscribe { account: usize, nth: usize },
+    Switch { account: usize, nth: usize, change: EndpointChange },
+    Claim { limit: usize },
+    Renew { nth: usize },
+    Release { nth: usize },
+    Work { nth: usize },
+    Settle { nth: usize, fan_out: usize, fates: Vec<Fate>, progress: Progress, health: Option<usize> },
+    Accept { sender: usize, id: usize, body: usize },
+    Pass { seconds: u64 },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum GroupPick {
+    Mango(usize),
+    Series(usize),
+}
+
+/// From which version a save was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum VersionPick {
+    Newest,
+    Stale,
+}
+
+/// What a version of a series says; mangoes as bits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) mangoes: usize,
+    pub(super) excluded: usize,
+    pub(super) sessions: u32,
+    pub(super) ending: Ending,
+}
+
+/// What becomes of the next in the audience.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fate {
+    Untouched,
+    Delivered,
+    Retrying { attempt: u16, wait: u64 },
+    Abandoned { attempt: u16 },
+    Straggling,
+}
+
+/// How far a settlement says the fan-out has got.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Progress {
+    None,
+    Cursor,
+    Swept,
+}
+
+pub(super) fn sequences() -> impl Strategy<Value = Vec<Operation>> {
+    vec(operation(), 1..OPERATIONS_MAX)
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let account = || 0..2_usize;
+    let nth = || 0..16_usize;
+    let people = vec((0..6_usize, 0..3_usize), 0..5);
+    let change = prop_oneof![Just(EndpointChange::Pause), Just(EndpointChange::Resume)];
+    let version = prop_oneof![5 => Just(VersionPick::Newest), 1 => Just(VersionPick::Stale)];
+    let filter = prop::option::of(0..6_usize);
+    let progress = prop_oneof![Just(Progress::None), Just(Progress::Cursor), Just(Progress::Swept)];
+    let settled = (vec(fate(), 0..6), progress, prop::option::of(0..4_usize));
+    prop_oneof![
+        1 => account().prop_map(|account| Operation::AddKey { account }),
+        1 => (account(), nth()).prop_map(|(account, nth)| Operation::RevokeKey { account, nth }),
+        2 => (account(), 0..3_usize).prop_map(|(account, mango)| Operation::CreateMango { account, mango }),
+        6 => (account(), group(), people)
+            .prop_map(|(account, group, people)| Operation::Enrol { account, group, people }),
+        3 => (account(), group(), 0..8_u64)
+            .prop_map(|(account, group, participant)| Operation::Leave { account, group, participant }),
+        6 => (account(), 0..3_usize, version, shape())
+            .prop_map(|(account, series, version, shape)| Operation::Save { account, series, version, shape }),
+        3 => (account(), 0..3_usize, filter, any::<bool>())
+            .prop_map(|(account, url, filter, single)| Operation::Subscribe { account, url, filter, single }),
+        1 => (account(), nth()).prop_map(|(account, nth)| Operation::Unsubscribe { account, nth }),
+        2 => (account(), nth(), change).prop_map(|(account, nth, change)| Operation::Switch { account, nth, change }),
+        5 => (1..4_usize).prop_map(|limit| Operation::Claim { limit }),
+        1 => nth().prop_map(|nth| Operation::Renew { nth }),
+        3 => nth().prop_map(|nth| Operation::Release { nth }),
+        3 => nth().prop_map(|nth| Operation::Work { nth }),
+        8 => (nth(), nth(), settled).prop_map(|(nth, fan_out, (fates, progress, health))| {
+            Operation::Settle { nth, fan_out, fates, progress, health }
+        }),
+        3 => (0..3_usize, 0..4_usize, 0..2_usize)
+            .prop_map(|(sender, id, body)| Operation::Accept { sender, id, body }),
+        3 => (1..90_u64).prop_map(|seconds| Operation::Pass { seconds }),
+    ]
+}
+
+fn group() -> impl Strategy<Value = GroupPick> {
+    prop_oneof![3 => (0..3_usize).prop_map(GroupPick::Mango), 1 => (0..3_usize).prop_map(GroupPick::Series)]
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let ending = prop_oneof![5 => Just(Ending::GoesOn), 1 => Just(Ending::Cancelled)];
+    // A mango is invited or excluded, never both.
+    (0..8_usize, 0..8_usize, 1..4_u32, ending).prop_map(|(mangoes, excluded, sessions, ending)| Shape {
+        mangoes,
+        excluded: excluded & !mangoes,
+        sessions,
+        ending,
+    })
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        2 => Just(Fate::Untouched),
+        4 => Just(Fate::Delivered),
+        2 => (1..4_u16, 0..60_u64).prop_map(|(attempt, wait)| Fate::Retrying { attempt, wait }),
+        1 => (1..4_u16).prop_map(|attempt| Fate::Abandoned { attempt }),
+        1 => Just(Fate::Straggling),
+    ]
+}

@@ -1,0 +1,93 @@
+//! One side of the comparison: a store in its world, and what has been learnt of it so far.
+
+use std::fmt::Debug;
+
+use store::{Acceptance, Lease, MessageNumber, Store, StoreError, StoreResult};
+use webinar::{MangoId, SeriesId};
+use wire::{AccountId, EndpointId, FanOutId, SubscriptionId};
+
+use crate::World;
+use crate::world::{Plan, Sender};
+
+/// A store being played with. Two players that are told the same operations learn the same, or differ in an answer.
+pub(super) struct Player<S> {
+    pub(super) world: World<S>,
+    pub(super) accounts: Vec<AccountId>,
+    pub(super) senders: Vec<Sender>,
+    pub(super) endpoints: Vec<EndpointId>,
+    pub(super) subscriptions: Vec<SubscriptionId>,
+    pub(super) fan_outs: Vec<(AccountId, EndpointId, FanOutId)>,
+    pub(super) leases: Vec<Lease>,
+    /// The messages in order of acceptance: stores may leave gaps between their numbers.
+    pub(super) messages: Vec<MessageNumber>,
+}
+
+impl<S: Store> Player<S> {
+    pub(super) async fn new(mut world: World<S>) -> Player<S> {
+        let accounts = vec![fresh(world.account().await), fresh(world.account().await)];
+        let mut senders = Vec::new();
+        for account in [0, 0, 1] {
+            senders.push(fresh(world.sender(accounts[account]).await));
+        }
+        Player {
+            world,
+            accounts,
+            senders,
+            endpoints: Vec::new(),
+            subscriptions: Vec::new(),
+            fan_outs: Vec::new(),
+            leases: Vec::new(),
+            messages: Vec::new(),
+        }
+    }
+
+    pub(super) fn number(&mut self, acceptance: &Acceptance) -> String {
+        if let Acceptance::Stored(number) = acceptance {
+            self.messages.push(*number);
+        }
+        match acceptance {
+            Acceptance::Stored(number) => format!("stored as {:?}", self.rank(*number)),
+            Acceptance::Duplicate { of, content } => format!("a copy of {:?}, {content:?}", self.rank(*of)),
+        }
+    }
+
+    pub(super) fn rank(&self, number: MessageNumber) -> Option<usize> {
+        self.messages.iter().position(|known| *known == number)
+    }
+}
+
+/// What a store answers to a call that succeeds on a new store.
+fn fresh<T>(result: StoreResult<T>) -> T {
+    result.expect("a new store takes it")
+}
+
+pub(super) fn mango(index: usize) -> MangoId {
+    MangoId::from_bytes([0xa0 + index as u8; 12])
+}
+
+pub(super) fn mangoes(bits: usize) -> Vec<MangoId> {
+    (0..3).filter(|index| bits & (1 << index) != 0).map(mango).collect()
+}
+
+pub(super) fn series(index: usize) -> SeriesId {
+    SeriesId::from_bytes([0xb0 + index as u8; 12])
+}
+
+pub(super) fn plan(index: usize) -> Plan {
+    Plan::new(*series(index).as_bytes(), &[])
+}
+
+/// One of those `items`, wherever the index points.
+pub(super) fn pick<T: Copy>(items: &[T], index: usize) -> Option<T> {
+    items.get(index.checked_rem(items.len())?).copied()
+}
+
+/// An answer as text. Of errors only what a caller can branch on.
+pub(super) fn told(answer: StoreResult<impl Debug>) -> String {
+    match answer {
+        Ok(value) => format!("{value:#?}"),
+        Err(StoreError::Missing(_)) => "Missing".to_owned(),
+        Err(StoreError::Exists(_)) => "Exists".to_owned(),
+        Err(other) => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,93 @@
+//! One account never learns that another's things exist: every route with an id, made from the route table.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use serde_json::{Value, json};
+
+use super::world::{World, weekly};
+use crate::routes::table;
+
+const KEY: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+/// One of everything, in the first account: ids by the name of their resource.
+async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let registered = world.receiver().await;
+    let mango = world.mango_of(3).await;
+    let saved = world.weekly_series(&mango).await;
+    world.deliver_to_three().await;
+    let delivery = world.get("/api/v1/deliveries").await.is(200)["data"][0]["id"].clone();
+    world.post("/api/v1/sources", json!({"name": "Shop", "keys": [KEY]})).await.is(201);
+    BTreeMap::from([
+        ("mangoes", mango),
+        ("participants", "1".to_owned()),
+        ("webinars", text(&saved["id"])),
+        ("events", text(&saved["event"]["id"])),
+        ("deliveries", text(&delivery)),
+        ("subscriptions", text(&registered["id"])),
+        ("endpoints", text(&registered["endpoint"]["id"])),
+        ("messages", wire::InboxMessageId::from_u64(1).to_string()),
+    ])
+}
+
+/// A request that would succeed with the right id.
+fn request(method: &Method, path: &str, key: &str) -> Request<Body> {
+    let (media, body) = match path {
+        path if path.ends_with("/members") || path.ends_with("/registrations") => {
+            ("text/csv", "name,email\nA,a@example.com\n".to_owned())
+        }
+        _ if *method == Method::PUT => ("application/json", weekly("65f0c0ffee0000000000a001").to_string()),
+        _ => ("application/json", json!({"title": "Mine now"}).to_string()),
+    };
+    let request = Request::builder().method(method.clone()).uri(path);
+    request.header("x-api-key", key).header("content-type", media).body(Body::from(body)).unwrap()
+}
+
+#[tokio::test]
+async fn every_id_of_another_account_is_as_unknown_as_one_made_up() {
+    let world = World::new().await;
+    let ids = belongings(&world).await;
+    let stranger = world.another_account().await;
+    let before = world.get("/api/v1/events").await.text;
+    let routes = table();
+    let with_id: Vec<_> = routes.iter().filter(|route| route.path.contains("{id}")).collect();
+    assert!(with_id.len() > 12, "the table is read");
+    for route in with_id {
+        let resource = route.path.split('/').rev().skip_while(|part| *part != "{id}").nth(1).unwrap();
+        let id = ids.get(resource).unwrap_or_else(|| panic!("no {resource} to try {} with", route.path));
+        for id in [id.as_str(), "no-id-at-all"] {
+            let path = route.path.replace("{id}", id);
+            world.send(request(&route.method, &path, &stranger)).await.refuses(404, &[]);
+        }
+    }
+    assert_eq!(world.get("/api/v1/events").await.text, before);
+}
+
+#[tokio::test]
+async fn every_route_of_the_api_asks_for_a_key() {
+    let world = World::new().await;
+    for route in table().iter().filter(|route| route.path.starts_with("/api/")) {
+        let path = route.path.replace("{id}", "x");
+        let request = Request::builder().method(route.method.clone()).uri(&path).body(Body::empty()).unwrap();
+        assert_eq!(world.send(request).await.status, 401, "{} {path}", route.method);
+    }
+}
+
+#[tokio::test]
+async fn lists_and_filters_hold_nothing_of_another_account() {
+    let mut world = World::new().await;
+    let ids = belongings(&world).await;
+    world.key = world.another_account().await;
+    let lists = table().into_iter().filter(|route| route.method == Method::GET && route.path.starts_with("/api/"));
+    for list in lists.filter(|route| !route.path.contains("{id}")) {
+        assert_eq!(world.get(list.path).await.is(200)["data"], json!([]), "{}", list.path);
+    }
+    let by_event = format!("/api/v1/deliveries?event={}&participant=p1@example.com", ids["events"]);
+    assert_eq!(world.get(&by_event).await.is(200)["data"], json!([]));
+    let filter = json!({"url": "https://x.example", "event": "webinar.created.recurring", "webinar": ids["webinars"]});
+    world.post("/api/v1/subscriptions", filter).await.refuses(404, &[]);
+    let series = weekly(&ids["mangoes"]);
+    world.post("/api/v1/webinars", series).await.refuses(400, &["/mangoes/0"]);
+}
