@@ -1,9 +1,9 @@
 //! Frozen audiences: who belonged to a series' teams at a revision, each once, in order of participant.
 
+use provider::frontier::Place;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use store::{Group, Recipient, StoreResult};
-use provider::frontier::Place;
 use webinar::{MangoId, SeriesId};
 use wire::AccountId;
 

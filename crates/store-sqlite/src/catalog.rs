@@ -31,9 +31,7 @@ impl Catalog for SqliteStore {
 
     async fn series(&self, account: AccountId, id: SeriesId) -> StoreResult<Option<SeriesRecord>> {
         let sql = format!("{SERIES} and s.series = ?2");
-        self.readers
-            .read(move |connection| find(connection, &sql, (number(account), id.as_bytes()), read_series))
-            .await
+        self.readers.read(move |connection| find(connection, &sql, (number(account), id.as_bytes()), read_series)).await
     }
 
     async fn series_list(

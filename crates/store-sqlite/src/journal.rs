@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use provider::attempt::Outcome;
 use provider::segment::{self, Entry};
-use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 use store::{
     AttemptRecord, DeliveryCursor, DeliveryDetail, DeliveryFilter, DeliveryPart, DeliveryStatus, DeliverySummary,

@@ -10,7 +10,8 @@ use provider::frontier::Place;
 use provider::segment;
 use rusqlite::{Connection, Row};
 use store::{
-    FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry, Settled, Settlement, StoreError, StoreResult,
+    FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry, Settled, Settlement, StoreError,
+    StoreResult,
 };
 use webinar::MangoId;
 use wire::{AccountId, EndpointId, FanOutId, NodeId};
@@ -43,13 +44,7 @@ pub(crate) const EXCEPTIONS_BEYOND: &str =
 
 #[async_trait]
 impl Lanes for SqliteStore {
-    async fn claim(
-        &self,
-        owner: NodeId,
-        now: Timestamp,
-        lease_for: Duration,
-        limit: usize,
-    ) -> StoreResult<Vec<Lease>> {
+    async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, limit: usize) -> StoreResult<Vec<Lease>> {
         let is_any_due =
             self.readers.read(move |connection| find(connection, ANY_DUE, [millis(now)], |_| Ok(()))).await?;
         if is_any_due.is_none() {
@@ -174,10 +169,8 @@ fn open_work(connection: &Connection, lease: Lease) -> StoreResult<LaneWork> {
     let sql = format!("{FAN_OUT} and f.endpoint = ?2 and f.state = 'running' order by f.position limit ?3");
     let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);
     let mut fan_outs = list(connection, &sql, values, |row| {
-        let cursor = Place {
-            participant: row.get::<_, i64>(1)?.unsigned_abs(),
-            index: row.get::<_, i64>(2)?.unsigned_abs(),
-        };
+        let cursor =
+            Place { participant: row.get::<_, i64>(1)?.unsigned_abs(), index: row.get::<_, i64>(2)?.unsigned_abs() };
         Ok(FanOutWork { fan_out: read_fan_out(row)?, cursor, finished_beyond: Vec::new() })
     })?;
     for work in &mut fan_outs {
@@ -207,17 +200,12 @@ fn count_audiences(connection: &Connection, lease: Lease) -> StoreResult<Vec<(wi
              order by position limit ?3)"
     );
     let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);
-    let uncounted = list(connection, &sql, values, |row| {
-        Ok((row.get::<_, Id<_>>(0)?.0, read_audience(row, lease.account)?))
-    })?;
+    let uncounted =
+        list(connection, &sql, values, |row| Ok((row.get::<_, Id<_>>(0)?.0, read_audience(row, lease.account)?)))?;
     uncounted.into_iter().map(|(event, audience)| Ok((event, audience.count(connection)?))).collect()
 }
 
-fn save_audiences(
-    connection: &Connection,
-    account: AccountId,
-    counted: &[(wire::EventId, u64)],
-) -> StoreResult<()> {
+fn save_audiences(connection: &Connection, account: AccountId, counted: &[(wire::EventId, u64)]) -> StoreResult<()> {
     let sql = "update event set audience = ?3 where account = ?1 and event = ?2";
     for (event, audience) in counted {
         run(connection, sql, (number(account), event.as_bytes(), audience.cast_signed()))?;
@@ -263,7 +251,12 @@ const NEXT_DUE: &str = "(
     and (select switch from endpoint where account = ?1 and endpoint = ?2) = 'on')";
 
 /// Notes that a lane has more to do. One that has been due for longer keeps its place in the line.
-pub(crate) fn wake(connection: &Connection, account: AccountId, endpoint: EndpointId, now: Timestamp) -> StoreResult<()> {
+pub(crate) fn wake(
+    connection: &Connection,
+    account: AccountId,
+    endpoint: EndpointId,
+    now: Timestamp,
+) -> StoreResult<()> {
     let sql = format!(
         "update lane set due_at = (select min(due_at, coalesce(lane.due_at, due_at)) from (select {NEXT_DUE} as due_at))
          where account = ?1 and endpoint = ?2"

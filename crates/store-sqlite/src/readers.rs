@@ -22,11 +22,7 @@ pub(crate) struct Readers {
 
 impl Readers {
     pub(crate) fn new(path: &Path) -> Readers {
-        Readers {
-            path: Arc::new(path.to_owned()),
-            idle: Arc::default(),
-            places: Arc::new(Semaphore::new(READERS_MAX)),
-        }
+        Readers { path: Arc::new(path.to_owned()), idle: Arc::default(), places: Arc::new(Semaphore::new(READERS_MAX)) }
     }
 
     /// Runs `read` in one read transaction, so that all its queries see one state.

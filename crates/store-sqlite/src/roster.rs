@@ -4,9 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::frontier::Place;
 use rusqlite::{Connection, Row};
-use store::{
-    Enrolled, Group, Mango, NewMember, Page, ParticipantRecord, Roster, StoreError, StoreResult, Targets,
-};
+use store::{Enrolled, Group, Mango, NewMember, Page, ParticipantRecord, Roster, StoreError, StoreResult, Targets};
 use webinar::{MangoId, Zones};
 use wire::{AccountId, ParticipantNumber};
 
@@ -93,9 +91,7 @@ impl Roster for SqliteStore {
         let sql = "select participant, name, email, phone, timezone, attributes from participant
                    where account = ?1 and email = ?2";
         self.readers
-            .read(move |connection| {
-                find(connection, sql, (number(account), email), |row| read_record(row, &zones))
-            })
+            .read(move |connection| find(connection, sql, (number(account), email), |row| read_record(row, &zones)))
             .await
     }
 

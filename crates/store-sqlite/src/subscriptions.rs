@@ -57,9 +57,7 @@ impl Subscriptions for SqliteStore {
 
     async fn unsubscribe(&self, account: AccountId, id: SubscriptionId) -> StoreResult<bool> {
         let sql = "delete from subscription where account = ?1 and subscription = ?2";
-        self.writer
-            .write(move |connection| Ok(change(connection, sql, (number(account), id.as_bytes()))? > 0))
-            .await
+        self.writer.write(move |connection| Ok(change(connection, sql, (number(account), id.as_bytes()))? > 0)).await
     }
 
     async fn endpoints(
@@ -175,11 +173,7 @@ pub(crate) fn to_event(
     Ok(found.into_iter().map(|record| record.subscription).collect())
 }
 
-pub(crate) fn endpoint(
-    connection: &Connection,
-    account: AccountId,
-    id: EndpointId,
-) -> StoreResult<Option<Endpoint>> {
+pub(crate) fn endpoint(connection: &Connection, account: AccountId, id: EndpointId) -> StoreResult<Option<Endpoint>> {
     let sql = format!("{ENDPOINT} and e.endpoint = ?2");
     let mut found = find(connection, &sql, (number(account), id.as_bytes()), read_endpoint)?;
     if let Some(endpoint) = &mut found {

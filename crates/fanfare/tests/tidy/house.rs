@@ -3,28 +3,28 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub struct House {
+pub(crate) struct House {
     root: PathBuf,
 }
 
-pub struct Member {
+pub(crate) struct Member {
     /// The folder's name.
-    pub name: String,
-    pub manifest: String,
+    pub(crate) name: String,
+    pub(crate) manifest: String,
     /// Normal dependencies, by the name the code uses.
-    pub dependencies: Vec<String>,
+    pub(crate) dependencies: Vec<String>,
 }
 
 impl House {
-    pub fn read() -> House {
+    pub(crate) fn read() -> House {
         House { root: Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace") }
     }
 
-    pub fn text(&self, path: &str) -> String {
+    pub(crate) fn text(&self, path: &str) -> String {
         fs::read_to_string(self.root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    pub fn members(&self) -> Vec<Member> {
+    pub(crate) fn members(&self) -> Vec<Member> {
         let folders = fs::read_dir(self.root.join("crates")).expect("crates/");
         let mut names: Vec<String> =
             folders.map(|folder| folder.expect("a folder").file_name().to_string_lossy().into_owned()).collect();
@@ -32,7 +32,7 @@ impl House {
         names.iter().map(|name| self.member(name)).collect()
     }
 
-    pub fn member(&self, name: &str) -> Member {
+    pub(crate) fn member(&self, name: &str) -> Member {
         let manifest = self.text(&format!("crates/{name}/Cargo.toml"));
         let dependencies = manifest
             .lines()
@@ -47,13 +47,13 @@ impl House {
     }
 
     /// Path from the root and text of each Rust file of a crate.
-    pub fn sources(&self, member: &Member) -> Vec<(String, String)> {
+    pub(crate) fn sources(&self, member: &Member) -> Vec<(String, String)> {
         let mut found = Vec::new();
         self.collect(&self.root.join("crates").join(&member.name), &mut found);
         found
     }
 
-    pub fn all_sources(&self) -> Vec<(String, String)> {
+    pub(crate) fn all_sources(&self) -> Vec<(String, String)> {
         self.members().iter().flat_map(|member| self.sources(member)).collect()
     }
 

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1::handshake;
+use hyper::http::request::Builder;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
 /// A request that may meet a dead server: `None` where no answer came.
-pub async fn post(
+pub(crate) async fn post(
     address: SocketAddr,
     path: &str,
     headers: &[(&str, &str)],
@@ -20,13 +21,13 @@ pub async fn post(
     send(address, Request::post(path), headers, body.into()).await
 }
 
-pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Option<(u16, Value)> {
+pub(crate) async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Option<(u16, Value)> {
     send(address, Request::get(path), headers, Bytes::new()).await
 }
 
 async fn send(
     address: SocketAddr,
-    mut request: hyper::http::request::Builder,
+    mut request: Builder,
     headers: &[(&str, &str)],
     body: Bytes,
 ) -> Option<(u16, Value)> {

@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 
 #[derive(Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// Events whose save was answered 201.
-    pub announced: Vec<String>,
+    pub(crate) announced: Vec<String>,
     /// Saves that were tried.
-    pub tried: usize,
+    pub(crate) tried: usize,
     /// Ids of webhooks that were sent to the inbox.
-    pub sent: BTreeSet<String>,
+    pub(crate) sent: BTreeSet<String>,
     /// Those of them that were answered 200.
-    pub acknowledged: BTreeSet<String>,
+    pub(crate) acknowledged: BTreeSet<String>,
 }
 
 impl Ledger {
-    pub fn attempted(&self) -> usize {
+    pub(crate) fn attempted(&self) -> usize {
         self.tried + self.sent.len()
     }
 }

@@ -1,6 +1,7 @@
 //! The real binary as a whole: killed at every bad moment, and spoken to by other languages.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(clippy::print_stderr, reason = "what is skipped is said aloud")]
 
 mod client;
 mod crash;

@@ -13,16 +13,16 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 /// Copies of each message, by fan-out and message id.
-pub type Copies = BTreeMap<String, BTreeMap<String, usize>>;
+pub(crate) type Copies = BTreeMap<String, BTreeMap<String, usize>>;
 
 #[derive(Clone)]
-pub struct Receiver {
-    pub address: SocketAddr,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
     copies: Arc<Mutex<Copies>>,
 }
 
 impl Receiver {
-    pub async fn start() -> Receiver {
+    pub(crate) async fn start() -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let receiver = Receiver { address: listener.local_addr().unwrap(), copies: Arc::default() };
         let serving = receiver.clone();
@@ -41,7 +41,7 @@ impl Receiver {
         receiver
     }
 
-    pub fn copies(&self) -> Copies {
+    pub(crate) fn copies(&self) -> Copies {
         self.copies.lock().unwrap().clone()
     }
 

@@ -14,23 +14,23 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 /// Far more than any step takes; a hang becomes a failure.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-pub const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
-pub struct Server {
+pub(crate) struct Server {
     process: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 /// How a server's run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     Died,
     Survived,
 }
 
 /// Makes an account by the command line; its API key.
-pub async fn create_account(database: &Path) -> String {
+pub(crate) async fn create_account(database: &Path) -> String {
     let made = command(database)
         .args(["account", "create", "--name", "Acme", "--timezone", "Asia/Kolkata", "--json"])
         .output()
@@ -48,7 +48,7 @@ fn command(database: &Path) -> Command {
 
 impl Server {
     /// Starts it on a free port; `None` where the process ended before it listened.
-    pub async fn start(database: &Path, failing: Option<(FailPoint, u64)>) -> Option<Server> {
+    pub(crate) async fn start(database: &Path, failing: Option<(FailPoint, u64)>) -> Option<Server> {
         let mut command = command(database);
         command.args(["serve", "--listen", "127.0.0.1:0", "--allow-target", "127.0.0.0/8"]);
         if let Some((place, passes)) = failing {
@@ -68,7 +68,7 @@ impl Server {
     }
 
     /// Waits until the process dies, or until `is_over` says that it had no reason to.
-    pub async fn died_or(&mut self, is_over: impl Fn() -> bool) -> Ended {
+    pub(crate) async fn died_or(&mut self, is_over: impl Fn() -> bool) -> Ended {
         let dying = async {
             loop {
                 tokio::select! {
@@ -89,12 +89,12 @@ impl Server {
         ended
     }
 
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         let _ = self.process.kill().await;
     }
 
     /// SIGTERM, as an operator would.
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         let id = i32::try_from(self.process.id().unwrap()).unwrap();
         kill(Pid::from_raw(id), Signal::SIGTERM).unwrap();
         let status = timeout(PATIENCE, self.process.wait()).await.expect("it stops").unwrap();

@@ -19,14 +19,14 @@ use crate::{client, server};
 const MESSAGES: usize = 10;
 const SECRET: [u8; 32] = [7; 32];
 
-pub struct World {
+pub(crate) struct World {
     directory: TempDir,
     receiver: Option<Receiver>,
     key: String,
     mango: String,
     source: String,
     members: usize,
-    pub ledger: Arc<Mutex<Ledger>>,
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
 }
 
 struct WallClock;
@@ -39,7 +39,7 @@ impl Clock for WallClock {
 }
 
 impl World {
-    pub fn empty() -> World {
+    pub(crate) fn empty() -> World {
         World {
             directory: tempfile::tempdir().unwrap(),
             receiver: None,
@@ -52,7 +52,7 @@ impl World {
     }
 
     /// An account with one mango of this many members, a subscribed receiver and a source.
-    pub async fn with_members(members: usize) -> World {
+    pub(crate) async fn with_members(members: usize) -> World {
         let mut world = World { members, receiver: Some(Receiver::start().await), ..World::empty() };
         world.key = server::create_account(&world.database()).await;
 
@@ -90,17 +90,17 @@ impl World {
         self.directory.path().join("crash.db")
     }
 
-    pub async fn start(&self) -> Server {
+    pub(crate) async fn start(&self) -> Server {
         Server::start(&self.database(), None).await.expect("the server starts")
     }
 
     /// `None` where it died before it listened.
-    pub async fn start_failing_at(&self, place: FailPoint, passes: u64) -> Option<Server> {
+    pub(crate) async fn start_failing_at(&self, place: FailPoint, passes: u64) -> Option<Server> {
         Server::start(&self.database(), Some((place, passes))).await
     }
 
     /// Saves one more series and sends webhooks to the inbox, noting what is promised. A dead server is no error.
-    pub async fn announce_and_send(&mut self, server: &Server) {
+    pub(crate) async fn announce_and_send(&mut self, server: &Server) {
         let address = server.address;
         let series = json!({
             "title": "Clinic", "link": "https://meet.example.com/abc", "timezone": "Asia/Kolkata",
@@ -141,13 +141,13 @@ impl World {
     }
 
     /// Whether everyone of every announcement that was promised has been told.
-    pub fn is_everything_delivered(&self) -> bool {
+    pub(crate) fn is_everything_delivered(&self) -> bool {
         let copies = self.receiver.as_ref().unwrap().copies();
         let ledger = self.ledger.lock().unwrap();
         ledger.announced.iter().all(|fan_out| copies.get(fan_out).is_some_and(|told| told.len() == self.members))
     }
 
-    pub async fn wait_until_everything_is_delivered(&self, server: &Server) {
+    pub(crate) async fn wait_until_everything_is_delivered(&self, server: &Server) {
         let waiting = async {
             while !(self.is_everything_delivered() && self.is_nothing_pending(server).await) {
                 sleep(LOOK_AGAIN_AFTER).await;
@@ -166,13 +166,13 @@ impl World {
     }
 
     /// The most copies that one message came in.
-    pub fn copies_of_one_message(&self) -> usize {
+    pub(crate) fn copies_of_one_message(&self) -> usize {
         let copies = self.receiver.as_ref().unwrap().copies();
         copies.values().flat_map(|told| told.values()).copied().max().unwrap_or(0)
     }
 
     /// Holds what happened against what was promised.
-    pub fn judge(&self, what: &str, copies_max: usize) {
+    pub(crate) fn judge(&self, what: &str, copies_max: usize) {
         let ledger = self.ledger.lock().unwrap();
         let copies = self.receiver.as_ref().unwrap().copies();
         assert!(copies.len() <= ledger.tried, "{what}: nothing is announced that nobody asked for");

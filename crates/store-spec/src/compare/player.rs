@@ -2,10 +2,11 @@
 
 use std::fmt::Debug;
 
-use store::{Acceptance, Lease, MessageNumber, Store, StoreError, StoreResult};
+use store::{Acceptance, Ending, Lease, MessageNumber, Store, StoreError, StoreResult};
 use webinar::{MangoId, SeriesId};
 use wire::{AccountId, EndpointId, FanOutId, SubscriptionId};
 
+use super::operation::{GroupPick, Operation, Shape, VersionPick};
 use crate::World;
 use crate::world::{Plan, Sender};
 
@@ -29,7 +30,7 @@ impl<S: Store> Player<S> {
         for account in [0, 0, 1] {
             senders.push(fresh(world.sender(accounts[account]).await));
         }
-        Player {
+        let mut player = Player {
             world,
             accounts,
             senders,
@@ -38,7 +39,11 @@ impl<S: Store> Player<S> {
             fan_outs: Vec::new(),
             leases: Vec::new(),
             messages: Vec::new(),
+        };
+        for operation in opening() {
+            player.apply(&operation).await;
         }
+        player
     }
 
     pub(super) fn number(&mut self, acceptance: &Acceptance) -> String {
@@ -54,6 +59,23 @@ impl<S: Store> Player<S> {
     pub(super) fn rank(&self, number: MessageNumber) -> Option<usize> {
         self.messages.iter().position(|known| *known == number)
     }
+}
+
+/// What comes before the random operations, so that they find lanes with work from the first on.
+fn opening() -> Vec<Operation> {
+    let shape = Shape { mangoes: 0b011, excluded: 0, sessions: 2, ending: Ending::GoesOn };
+    let mut operations = Vec::new();
+    for account in 0..2 {
+        operations.extend((0..2).map(|mango| Operation::CreateMango { account, mango }));
+        for (mango, people) in [(0, 0..4), (1, 2..6)] {
+            let people = people.map(|person| (person, 0)).collect();
+            operations.push(Operation::Enrol { account, group: GroupPick::Mango(mango), people });
+        }
+        operations.extend((0..2).map(|url| Operation::Subscribe { account, url, filter: None, single: false }));
+        operations.push(Operation::Save { account, series: 0, version: VersionPick::Newest, shape });
+    }
+    operations.push(Operation::Claim { limit: 3 });
+    operations
 }
 
 /// What a store answers to a call that succeeds on a new store.
@@ -77,9 +99,9 @@ pub(super) fn plan(index: usize) -> Plan {
     Plan::new(*series(index).as_bytes(), &[])
 }
 
-/// One of those `items`, wherever the index points.
+/// One of those `items`, wherever the index points; small ones point to the newest.
 pub(super) fn pick<T: Copy>(items: &[T], index: usize) -> Option<T> {
-    items.get(index.checked_rem(items.len())?).copied()
+    items.iter().rev().nth(index.checked_rem(items.len())?).copied()
 }
 
 /// An answer as text. Of errors only what a caller can branch on.

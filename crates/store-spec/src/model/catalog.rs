@@ -45,7 +45,7 @@ impl Catalog for Model {
             let due_at = tables.next_due(account, *endpoint, save.now);
             if let Some(row) = tables.endpoints.get_mut(&(account, *endpoint)) {
                 // What has been due for longer stays so.
-                row.due_at = due_at.map(|due_at| row.due_at.map_or(due_at, |earlier| due_at));
+                row.due_at = due_at.map(|due_at| row.due_at.map_or(due_at, |earlier| earlier.min(due_at)));
             }
         }
         Ok(saved)

@@ -84,7 +84,8 @@ async fn each_mistake_is_told_with_its_field_and_its_mend() {
     for (body, field, mend) in [
         (json!({"event": "webinar.created.recurring"}), "/hookUrl", "is missing"),
         (with("hookUrl", json!(7)), "/hookUrl", "in quotes"),
-        (with("hookUrl", json!("<your webhook url>")), "/hookUrl", "https://"),
+        (with("hookUrl", json!("<your webhook url>")), "/hookUrl", "percent-encode"),
+        (with("hookUrl", json!("receiver.example/hook")), "/hookUrl", "https://"),
         (with("hookUrl", json!("http://127.0.0.1/hook")), "/hookUrl", "use a public host"),
         (json!({"hookUrl": HOOK}), "/event", "is missing"),
         (with("event", json!("webinar.created.recuring")), "/event", "sent are webinar.created.recurring"),
