@@ -14,7 +14,7 @@ use wire::{AccountId, EndpointId, EventId};
 use crate::SqliteStore;
 use crate::columns::{Id, Millis, broken, change, find, limit_and_one, list, millis, number, run};
 use crate::subscriptions::read_text;
-use crate::{lanes, roster, subscriptions};
+use crate::{due, roster, subscriptions};
 
 const SERIES: &str = "select s.series, s.version, v.draft, s.cancelled_at, s.created_at, v.saved_at
     from series as s
@@ -136,7 +136,7 @@ fn save_series(connection: &Connection, account: AccountId, save: &SaveSeries) -
                 millis(save.now),
             ),
         )?;
-        lanes::wake(connection, account, *endpoint, save.now)?;
+        due::wake(connection, account, *endpoint, save.now)?;
     }
     Ok(saved)
 }

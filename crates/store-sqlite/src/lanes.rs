@@ -14,11 +14,12 @@ use store::{
     StoreResult,
 };
 use webinar::MangoId;
-use wire::{AccountId, EndpointId, FanOutId, NodeId};
+use wire::{AccountId, FanOutId, NodeId};
 
 use crate::SqliteStore;
 use crate::audience::Audience;
 use crate::columns::{AccountColumn, Id, Millis, ParticipantReader, change, find, list, millis, number, run};
+use crate::due::reschedule;
 use crate::settle::settle;
 use crate::subscriptions::{self, read_text};
 
@@ -238,55 +239,4 @@ fn read_fan_out(row: &Row<'_>) -> rusqlite::Result<FanOut> {
         attendee_instant: row.get::<_, Option<Millis>>(9)?.map(|at| at.0),
         audience: row.get::<_, Option<i64>>(10)?.unwrap_or(0).unsigned_abs(),
     })
-}
-
-/// When a lane has something to do next, as of ?3: never while paused or gone, not before the end of a breaker's wait.
-const NEXT_DUE: &str = "(
-    select max(coalesce(lane.open_until, 0), work.due_at)
-    from (select case
-        when exists (select 1 from fan_out where account = ?1 and endpoint = ?2 and state = 'running') then ?3
-        else (select min(due_at) from exception where account = ?1 and endpoint = ?2 and due_at is not null)
-    end as due_at) as work
-    where lane.health <> 'gone'
-    and (select switch from endpoint where account = ?1 and endpoint = ?2) = 'on')";
-
-/// Notes that a lane has more to do. One that has been due for longer keeps its place in the line.
-pub(crate) fn wake(
-    connection: &Connection,
-    account: AccountId,
-    endpoint: EndpointId,
-    now: Timestamp,
-) -> StoreResult<()> {
-    let sql = format!(
-        "update lane set due_at = (select min(due_at, coalesce(lane.due_at, due_at)) from (select {NEXT_DUE} as due_at))
-         where account = ?1 and endpoint = ?2"
-    );
-    run(connection, &sql, (number(account), endpoint.as_bytes(), millis(now)))
-}
-
-/// Sets when a lane has something to do next.
-pub(crate) fn reschedule(
-    connection: &Connection,
-    account: AccountId,
-    endpoint: EndpointId,
-    now: Timestamp,
-) -> StoreResult<()> {
-    let sql = format!("update lane set due_at = {NEXT_DUE} where account = ?1 and endpoint = ?2");
-    run(connection, &sql, (number(account), endpoint.as_bytes(), millis(now)))
-}
-
-/// Forgets what an endpoint has done: its owner says that it is well again.
-pub(crate) fn forgive(connection: &Connection, account: AccountId, endpoint: EndpointId) -> StoreResult<()> {
-    run(
-        connection,
-        "update lane set health = 'healthy', failures = 0, slow_window = null, open_until = null, gone_since = null
-         where account = ?1 and endpoint = ?2",
-        (number(account), endpoint.as_bytes()),
-    )
-}
-
-/// Ends the leases of a server that is no more; its epochs are over too.
-pub(crate) fn void_leases(connection: &Connection) -> rusqlite::Result<()> {
-    let sql = "update lane set owner = null, lease_until = null, epoch = epoch + 1 where lease_until is not null";
-    connection.execute(sql, []).map(drop)
 }

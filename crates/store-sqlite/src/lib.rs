@@ -5,6 +5,7 @@ mod accounts;
 mod audience;
 mod catalog;
 mod columns;
+mod due;
 mod inbox;
 mod journal;
 mod lanes;
@@ -47,7 +48,7 @@ impl SqliteStore {
     pub fn open_as_server(path: &Path, zones: Zones) -> Result<(SqliteStore, ServerLock), OpenError> {
         let lock = ServerLock::take(path)?;
         let connection = open::writable(path)?;
-        lanes::void_leases(&connection).map_err(|source| open::told(path, source))?;
+        due::void_leases(&connection).map_err(|source| open::told(path, source))?;
         Ok((SqliteStore { writer: Writer::start(connection)?, readers: Readers::new(path), zones }, lock))
     }
 
@@ -56,12 +57,13 @@ impl SqliteStore {
         self.writer.stats()
     }
 
-    /// Moves the whole write-ahead log into the file and empties it.
+    /// Moves the whole write-ahead log into the file and empties it. `Busy` where somebody reads for so long that it
+    /// would hold up writes; ask again.
     pub async fn checkpoint(&self) -> StoreResult<()> {
         self.writer.checkpoint().await
     }
 
-    /// Proves that the file can be written now: what readiness means.
+    /// Proves that the writer takes writes now: neither stopped by an I/O error nor locked out by another process.
     pub async fn check_writable(&self) -> StoreResult<()> {
         let nobody = "update account set name = name where account = -1";
         self.writer.write(move |connection| columns::run(connection, nobody, [])).await

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use crate::migrate;
 
@@ -57,7 +57,7 @@ pub enum OpenError {
 /// The first version without the WAL-reset bug.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// An administrative command beside the server holds the write lock for one batch at most; this is ample.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// KiB of page cache for the writer. Enough for the upper levels of all indexes of a million participants.
 const WRITER_CACHE_KIB: i32 = 16_384;
 /// KiB of page cache for each reader.
@@ -94,6 +94,10 @@ pub(crate) fn writable(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(told)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(told)?;
+    // SQLite opens what it may only read all the same, and a schema that needs no migration writes nothing.
+    if connection.is_readonly(MAIN_DB).map_err(told)? {
+        return Err(OpenError::NotWritable { path: path.to_owned(), reason: "the file is read-only".to_owned() });
+    }
     set_durable(&connection).map_err(told)??;
     migrate::run(&mut connection, path)?;
     Ok(connection)

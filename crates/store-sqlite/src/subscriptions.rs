@@ -17,7 +17,7 @@ use wire::{AccountId, EndpointId, Secret, SubscriptionId};
 
 use crate::SqliteStore;
 use crate::columns::{Id, Millis, change, find, limit_and_one, list, millis, number, run};
-use crate::lanes;
+use crate::due;
 
 const SUBSCRIPTION: &str =
     "select subscription, endpoint, event_type, webinar, created_at from subscription where account = ?1";
@@ -96,13 +96,13 @@ impl Subscriptions for SqliteStore {
                 let switch = match change {
                     EndpointChange::Pause => "paused",
                     EndpointChange::Resume => {
-                        lanes::forgive(connection, account, id)?;
+                        due::forgive(connection, account, id)?;
                         "on"
                     }
                 };
                 let sql = "update endpoint set switch = ?3 where account = ?1 and endpoint = ?2";
                 run(connection, sql, (number(account), id.as_bytes(), switch))?;
-                lanes::reschedule(connection, account, id, now)?;
+                due::reschedule(connection, account, id, now)?;
                 endpoint(connection, account, id)
             })
             .await

@@ -10,17 +10,19 @@ use store::{FailPoint, StoreError, StoreResult};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
-use crate::columns::run;
-use crate::open::OpenError;
+use crate::columns::{broken, run};
+use crate::open::{BUSY_TIMEOUT, OpenError};
 
 /// Writes that may wait. Beyond it senders to the inbox are told to come back, and lanes hold still.
-const WAITING_MAX: usize = 4_096;
+pub(crate) const WAITING_MAX: usize = 4_096;
 /// Writes in one transaction: a bound on how long the first of them waits for the last.
 const BATCH_MAX: usize = 512;
 /// A checkpoint copies pages out of the log; every this many commits keeps the log a few MiB long.
 const COMMITS_BETWEEN_CHECKPOINTS: u32 = 256;
 /// After this time without writes the log is emptied.
 const IDLE_BEFORE_TRUNCATE: Duration = Duration::from_millis(500);
+/// How long a checkpoint that was asked for waits for readers; no write is done meanwhile.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(500);
 /// How many of the latest commit times are kept for the statistics.
 const KEPT_COMMIT_TIMES: usize = 4_096;
 
@@ -60,22 +62,16 @@ pub(crate) enum Isolation {
 
 enum Task {
     Write(Box<dyn Write>),
-    Truncate(oneshot::Sender<()>),
+    Truncate(oneshot::Sender<StoreResult<()>>),
 }
 
 /// One waiting write.
 trait Write: Send {
-    /// Does it inside the open transaction and remembers the result.
-    fn run(&mut self, connection: &Connection) -> Ran;
+    /// Does it inside the open transaction and remembers the result; the reason again where it failed.
+    fn run(&mut self, connection: &Connection) -> StoreResult<()>;
     fn isolation(&self) -> Isolation;
     /// Tells whoever waits what became of it.
     fn answer(self: Box<Self>, commit: Result<(), StoreError>);
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ran {
-    Well,
-    Failed,
 }
 
 struct Pending<F, T> {
@@ -91,11 +87,12 @@ where
     T: Send,
     F: FnOnce(&Connection) -> StoreResult<T> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> Ran {
+    fn run(&mut self, connection: &Connection) -> StoreResult<()> {
         self.result = self.write.take().map(|write| write(connection));
-        match self.result {
-            Some(Ok(_)) => Ran::Well,
-            Some(Err(_)) | None => Ran::Failed,
+        match &self.result {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => Err(same_again(error)),
+            None => Err(stopped()),
         }
     }
 
@@ -160,7 +157,7 @@ impl Writer {
     pub(crate) async fn checkpoint(&self) -> StoreResult<()> {
         let (reply, answer) = oneshot::channel();
         self.queue.send(Task::Truncate(reply)).map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())
+        answer.await.map_err(|_| stopped())?
     }
 
     pub(crate) fn stats(&self) -> CommitStats {
@@ -202,8 +199,9 @@ impl WriterThread {
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     // Nobody is waiting: the best time to bring the file up to date.
-                    self.checkpoint("truncate");
-                    commits_since_checkpoint = 0;
+                    if self.checkpoint("truncate", Duration::ZERO).is_ok() {
+                        commits_since_checkpoint = 0;
+                    }
                     continue;
                 }
             }
@@ -212,17 +210,15 @@ impl WriterThread {
                 commits_since_checkpoint += 1;
             }
             if !truncate.is_empty() {
-                self.checkpoint("truncate");
-                commits_since_checkpoint = 0;
                 for reply in truncate {
-                    let _ = reply.send(());
+                    let _ = reply.send(self.checkpoint("truncate", CHECKPOINT_PATIENCE));
                 }
             } else if commits_since_checkpoint > COMMITS_BETWEEN_CHECKPOINTS {
-                self.checkpoint("passive");
+                let _ = self.checkpoint("passive", Duration::ZERO);
                 commits_since_checkpoint = 1;
             }
         }
-        self.checkpoint("truncate");
+        let _ = self.checkpoint("truncate", Duration::ZERO);
     }
 
     fn commit(&mut self, batch: &mut Vec<Box<dyn Write>>) {
@@ -273,12 +269,21 @@ impl WriterThread {
         }
     }
 
-    fn checkpoint(&self, mode: &str) {
+    /// Moves the log into the file. `Busy` where readers or another process hold it up: it is then done at a later
+    /// turn, since waiting for them would hold up every write.
+    fn checkpoint(&self, mode: &str, patience: Duration) -> StoreResult<()> {
         FailPoint::CheckpointBefore.pass();
-        // Readers or another process may hold it up: it is then done at the next turn.
-        let done = self.connection.query_row(&format!("pragma wal_checkpoint({mode})"), [], |_| Ok(()));
-        if let Err(error) = done {
-            tracing::warn!(%error, "the write-ahead log could not be moved into the database file");
+        let connection = &self.connection;
+        connection.busy_timeout(patience).map_err(broken)?;
+        let done = connection.query_row(&format!("pragma wal_checkpoint({mode})"), [], |row| row.get(0));
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(broken)?;
+        match done.map_err(broken) {
+            Ok(true) => Err(StoreError::Busy(0)),
+            Ok(false) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the write-ahead log could not be moved into the database file");
+                Err(error)
+            }
         }
     }
 }
@@ -288,7 +293,7 @@ fn collect(
     first: Task,
     tasks: &mpsc::Receiver<Task>,
     batch: &mut Vec<Box<dyn Write>>,
-    truncate: &mut Vec<oneshot::Sender<()>>,
+    truncate: &mut Vec<oneshot::Sender<StoreResult<()>>>,
 ) {
     let mut next = Some(first);
     while let Some(task) = next {
@@ -302,12 +307,19 @@ fn collect(
 
 /// An error here is the transaction's; a write that fails by itself only loses its own changes.
 fn run_one(connection: &Connection, write: &mut dyn Write) -> StoreResult<()> {
-    if write.isolation() == Isolation::NotNeeded {
-        write.run(connection);
+    let needs_savepoint = write.isolation() == Isolation::Savepoint;
+    if needs_savepoint {
+        run(connection, "savepoint one_write", [])?;
+    }
+    let ran = write.run(connection);
+    // Where the disk is full or fails, SQLite ends the whole transaction by itself; what came after would stand alone.
+    if connection.is_autocommit() {
+        return ran.and(Err(StoreError::broken("a write ended its transaction")));
+    }
+    if !needs_savepoint {
         return Ok(());
     }
-    run(connection, "savepoint one_write", [])?;
-    if write.run(connection) == Ran::Failed {
+    if ran.is_err() {
         run(connection, "rollback to one_write", [])?;
     }
     run(connection, "release one_write", [])

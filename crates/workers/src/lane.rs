@@ -18,8 +18,7 @@ use store::{FailPoint, Lease, Settled, Settlement, StoreError, StoreResult};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
-use crate::Context;
-use crate::lanes::LEASE_FOR;
+use crate::{Context, LEASE_FOR};
 use ledger::Ledger;
 use plan::Plan;
 use sender::{Done, Sender};

@@ -8,15 +8,13 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use wire::NodeId;
 
-use crate::Context;
 use crate::lane::Lane;
+use crate::{Context, LEASE_FOR};
 
 /// Lanes one node works on at a time: together with the window this bounds its memory and its open sockets.
 const LANES_MAX: usize = 1_024;
 /// Hints are lost when a process dies, so we also poll; a delivery waits at most this long.
 const POLL_INTERVAL_MAX: Duration = Duration::from_secs(1);
-/// A lane whose owner died is taken over after this time; owners renew at a third of it.
-pub(crate) const LEASE_FOR: Duration = Duration::from_secs(30);
 
 /// Claims lanes and runs them.
 pub struct LaneSupervisor {

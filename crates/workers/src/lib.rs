@@ -5,6 +5,7 @@ mod lane;
 mod lanes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use egress::Egress;
 use provider::target::TargetPolicy;
@@ -34,3 +35,6 @@ pub struct Context {
 
 /// Requests in flight to one endpoint, unless its settings say otherwise: enough for 30,000 a second at 2 ms each.
 pub const WINDOW: u32 = 64;
+
+/// A lane whose owner died is taken over after this time; owners renew at a third of it.
+pub(crate) const LEASE_FOR: Duration = Duration::from_secs(30);

@@ -1,8 +1,9 @@
 //! The real binary as a whole: killed at every bad moment, and spoken to by other languages.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
-#![allow(clippy::print_stderr, reason = "what is skipped is said aloud")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "what is skipped is said aloud; processes talk by it")]
 
+mod canary;
 mod client;
 mod crash;
 mod interop;

@@ -49,8 +49,18 @@ fn command(database: &Path) -> Command {
 impl Server {
     /// Starts it on a free port; `None` where the process ended before it listened.
     pub(crate) async fn start(database: &Path, failing: Option<(FailPoint, u64)>) -> Option<Server> {
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--allow-target", "127.0.0.0/8"];
+        Server::start_with(database, &arguments, failing).await
+    }
+
+    /// Starts it with these arguments.
+    pub(crate) async fn start_with(
+        database: &Path,
+        arguments: &[&str],
+        failing: Option<(FailPoint, u64)>,
+    ) -> Option<Server> {
         let mut command = command(database);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--allow-target", "127.0.0.0/8"]);
+        command.args(arguments);
         if let Some((place, passes)) = failing {
             command.env("FANFARE_FAIL_POINT", format!("{place}:{passes}"));
         }

@@ -1,0 +1,201 @@
+//! Opening: one server for a file, any number of commands beside it, and refusals that say what to do.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::thread;
+
+use nix::unistd::{Uid, setfsuid};
+use store::{Accounts, Lanes, Mango, Roster, StoreError, StoreResult};
+use store_spec::World;
+use webinar::{MangoId, Zones};
+
+use super::Disk;
+use crate::{OpenError, ServerLock, SqliteStore};
+
+#[tokio::test]
+async fn the_settings_that_hold_the_promises_are_in_force() -> StoreResult<()> {
+    let disk = Disk::new();
+    let read = |name: &'static str| {
+        let writer = disk.open().writer;
+        async move {
+            writer
+                .write(move |connection| {
+                    let value =
+                        connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+                    value.map_err(StoreError::broken)
+                })
+                .await
+        }
+    };
+    assert_eq!(read("journal_mode").await?, "wal".to_owned().into());
+    for (name, value) in [("synchronous", 2), ("fullfsync", 1), ("foreign_keys", 1), ("wal_autocheckpoint", 0)] {
+        assert_eq!(read(name).await?, rusqlite::types::Value::Integer(value), "{name}");
+    }
+    assert!(rusqlite::version_number() >= 3_051_003);
+    Ok(())
+}
+
+#[test]
+fn a_second_server_is_refused_until_the_first_has_ended() {
+    let disk = Disk::new();
+    let first = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).unwrap();
+    let refused = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).err().unwrap();
+    assert!(matches!(refused, OpenError::InUse(_)), "{refused:?}");
+    let text = refused.to_string();
+    assert!(text.contains(&*disk.path().to_string_lossy()), "{text}");
+    assert!(text.contains("stop it first, or give this one another file with --database"), "{text}");
+    drop(first);
+    assert!(SqliteStore::open_as_server(&disk.path(), Zones::bundled()).is_ok());
+}
+
+#[tokio::test]
+async fn commands_read_and_write_beside_a_server() -> StoreResult<()> {
+    let disk = Disk::new();
+    let (server, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).unwrap();
+    let (mut server, mut command) = (World::new(server), disk.world());
+    let account = command.account().await?;
+    assert_eq!(server.store.accounts().await?.len(), 1);
+    for _ in 0..20 {
+        let by_server = server.new_mango();
+        let by_command = Mango { id: MangoId::from_bytes([server.id()[15]; 12]), ..by_server.clone() };
+        let (first, second) = tokio::join!(
+            server.store.create_mango(account, by_server),
+            command.store.create_mango(account, by_command)
+        );
+        first.and(second)?;
+    }
+    assert_eq!(server.store.mangoes(account, None, 100).await?.items.len(), 40);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_server_takes_the_lanes_of_one_that_died() -> StoreResult<()> {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let account = world.account().await?;
+    world.endpoint(account).await?;
+    let plan = world.plan(&[]);
+    world.save(account, &plan).await?;
+    let lease = world.lease().await?;
+    disk.open();
+    assert_eq!(world.claim().await?, [], "a command beside the server voids nothing");
+
+    let (server, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).unwrap();
+    world.store = server;
+    let refused = world.store.renew(lease, world.now(), store_spec::world::LEASE).await;
+    assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
+    assert!(world.lease().await?.epoch > lease.epoch, "without waiting for the lease to run out");
+    Ok(())
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone() {
+    let disk = Disk::new();
+    drop(disk.open());
+    disk.other().pragma_update(None, "user_version", 99).unwrap();
+    let refused = SqliteStore::open(&disk.path(), Zones::bundled()).err().unwrap();
+    assert!(matches!(refused, OpenError::NewerSchema { found: 99, .. }), "{refused:?}");
+    assert!(refused.to_string().contains("use the newer version that wrote it"), "{refused}");
+    assert_eq!(version(&disk), 99);
+}
+
+#[test]
+fn opening_again_migrates_nothing_twice() {
+    let disk = Disk::new();
+    drop(disk.open());
+    let (schema, reached) = (schema(&disk), version(&disk));
+    assert!(reached > 0 && schema.contains("CREATE TABLE lane "));
+    drop(disk.open());
+    assert_eq!((self::schema(&disk), version(&disk)), (schema, reached));
+}
+
+#[test]
+fn a_new_file_may_be_opened_by_many_at_once() {
+    let disk = Disk::new();
+    let path = disk.path();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| SqliteStore::open(&path, Zones::bundled()).unwrap());
+        }
+    });
+}
+
+#[test]
+fn a_directory_in_place_of_the_file_is_refused() {
+    let disk = Disk::new();
+    fs::create_dir(disk.path()).unwrap();
+    refuses_to_write(&disk.path(), &disk.path());
+}
+
+#[test]
+fn a_path_into_nowhere_is_refused() {
+    let disk = Disk::new();
+    let path = disk.path().join("deeper/fanfare.db");
+    refuses_to_write(&path, &path);
+    assert!(matches!(ServerLock::take(&path), Err(OpenError::NotWritable { .. })));
+}
+
+#[test]
+fn another_file_is_refused_and_left_alone() {
+    let disk = Disk::new();
+    let text = "name,email,phone,timezone\n".repeat(100);
+    fs::write(disk.path(), &text).unwrap();
+    let refused = SqliteStore::open(&disk.path(), Zones::bundled()).err().unwrap();
+    assert!(refused.to_string().contains("file is not a database"), "{refused}");
+    assert_eq!(fs::read_to_string(disk.path()).unwrap(), text);
+}
+
+#[test]
+fn a_read_only_file_is_refused_though_its_directory_is_writable() {
+    let disk = Disk::new();
+    drop(disk.open());
+    fs::set_permissions(disk.path(), Permissions::from_mode(0o444)).unwrap();
+    fs::set_permissions(disk.directory.path(), Permissions::from_mode(0o777)).unwrap();
+    as_nobody(|| refuses_to_write(&disk.path(), &disk.path()));
+}
+
+#[test]
+fn a_read_only_directory_is_refused_with_and_without_a_file_in_it() {
+    let disk = Disk::new();
+    fs::set_permissions(disk.directory.path(), Permissions::from_mode(0o555)).unwrap();
+    as_nobody(|| refuses_to_write(&disk.path(), &disk.path()));
+    fs::set_permissions(disk.directory.path(), Permissions::from_mode(0o755)).unwrap();
+    drop(disk.open());
+    fs::set_permissions(disk.path(), Permissions::from_mode(0o666)).unwrap();
+    fs::set_permissions(disk.directory.path(), Permissions::from_mode(0o555)).unwrap();
+    as_nobody(|| {
+        refuses_to_write(&disk.path(), &disk.path());
+        let refused = ServerLock::take(&disk.path()).unwrap_err();
+        assert!(matches!(refused, OpenError::NotWritable { .. }), "{refused:?}");
+    });
+    fs::set_permissions(disk.directory.path(), Permissions::from_mode(0o755)).unwrap();
+}
+
+fn refuses_to_write(path: &Path, named: &Path) {
+    let refused = SqliteStore::open(path, Zones::bundled()).err().expect("it cannot be written");
+    assert!(matches!(&refused, OpenError::NotWritable { path, .. } if path == named), "{refused:?}");
+    assert!(refused.to_string().contains("check the owner and the permissions"), "{refused}");
+}
+
+/// Permissions do not bind root, as whom tests may run; they bind a thread that gives up its rights over files. For
+/// anybody else they bind anyway, and the call changes nothing.
+fn as_nobody(act: impl FnOnce() + Send) {
+    const NOBODY: u32 = 65_534;
+    thread::scope(|scope| {
+        let acted = scope.spawn(|| {
+            setfsuid(Uid::from_raw(NOBODY));
+            act();
+        });
+        acted.join().unwrap();
+    });
+}
+
+fn version(disk: &Disk) -> u32 {
+    disk.other().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
+fn schema(disk: &Disk) -> String {
+    let sql = "select group_concat(sql, ';') from (select sql from sqlite_master order by name)";
+    disk.other().query_row(sql, [], |row| row.get(0)).unwrap()
+}

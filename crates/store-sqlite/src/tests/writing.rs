@@ -1,0 +1,202 @@
+//! The writer: commits shared by many, refusals when too many wait or the disk is full, and the write-ahead log.
+
+use std::fs;
+use std::sync::mpsc;
+
+use futures_util::future::join_all;
+use futures_util::poll;
+use rusqlite::Connection;
+use store::{Acceptance, Accounts, Inbox, MessageCounts, Roster, StoreError, StoreResult};
+use tokio::sync::oneshot;
+
+use super::Disk;
+use crate::SqliteStore;
+use crate::columns::broken;
+use crate::writer::WAITING_MAX;
+
+#[tokio::test]
+async fn writes_that_wait_together_are_committed_together() -> StoreResult<()> {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let account = world.account().await?;
+    let mangoes: Vec<_> = (0..200).map(|_| world.new_mango()).collect();
+    let before = world.store.commit_stats();
+
+    let plug = Plug::of(&world.store).await;
+    let writes = join_all(mangoes.into_iter().map(|mango| world.store.create_mango(account, mango)));
+    let (written, ()) = tokio::join!(writes, async { drop(plug) });
+    written.into_iter().collect::<StoreResult<Vec<()>>>()?;
+
+    let after = world.store.commit_stats();
+    assert_eq!(after.writes - before.writes, 1 + 200);
+    assert_eq!(after.commits - before.commits, 1 + 1, "the plug's, and one for all");
+    assert_eq!(after.recent_micros.len() as u64, after.commits);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_webhook_is_refused_when_too_many_wait_and_none_of_those_is_lost() -> StoreResult<()> {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let account = world.account().await?;
+    let sender = world.sender(account).await?;
+    let plug = Plug::of(&world.store).await;
+    let mut waiting = Vec::new();
+    for number in 1..WAITING_MAX {
+        let mut accepting = Box::pin(world.store.accept(sender.message(&format!("msg_{number}"), "{}", world.now())));
+        assert!(poll!(&mut accepting).is_pending());
+        waiting.push(accepting);
+    }
+
+    let refused = world.accept(&sender, "msg_more", "{}").await;
+    assert!(matches!(refused, Err(StoreError::Busy(WAITING_MAX))), "{refused:?}");
+    drop(plug);
+    for accepting in waiting {
+        assert!(matches!(accepting.await?, Acceptance::Stored(_)));
+    }
+    let counts = world.store.message_counts(account).await?;
+    assert_eq!(counts, MessageCounts { stored: WAITING_MAX as u64 - 1, duplicates: 0 });
+    assert!(matches!(world.accept(&sender, "msg_more", "{}").await?, Acceptance::Stored(_)), "there is room again");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_checkpoint_empties_the_log_and_loses_nothing() -> StoreResult<()> {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let account = world.account().await?;
+    world.mango_of(account, &["ada", "bob"]).await?;
+    assert!(log_bytes(&disk) > 0);
+    world.store.checkpoint().await?;
+    assert_eq!(log_bytes(&disk), 0);
+    assert_eq!(world.number_of(account, "bob").await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reader_that_stays_holds_up_a_checkpoint_but_no_write() -> StoreResult<()> {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let account = world.account().await?;
+    let reader = disk.other();
+    reader.execute_batch("begin; select * from account").unwrap();
+    world.mango(account).await?;
+
+    let refused = world.store.checkpoint().await;
+    assert!(matches!(refused, Err(StoreError::Busy(_))), "{refused:?}");
+    world.mango(account).await?;
+    reader.execute_batch("commit").unwrap();
+    world.store.checkpoint().await?;
+    assert_eq!(log_bytes(&disk), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_all_of_a_batch_and_takes_it_when_there_is_space() -> StoreResult<()> {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let account = world.account().await?;
+    let sender = world.sender(account).await?;
+    let mangoes = [world.new_mango(), world.new_mango()];
+    let pages: u32 = disk.other().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    set_pages_max(&world.store, pages).await?;
+
+    let large = "x".repeat(1 << 20);
+    let plug = Plug::of(&world.store).await;
+    let (before, accepted, after, ()) = tokio::join!(
+        world.store.create_mango(account, mangoes[0].clone()),
+        world.accept(&sender, "msg_1", &large),
+        world.store.create_mango(account, mangoes[1].clone()),
+        async { drop(plug) }
+    );
+    for refused in [before, accepted.map(|_| ()), after] {
+        assert!(matches!(refused, Err(StoreError::Unwritable(_))), "{refused:?}");
+    }
+    assert_eq!(world.store.mangoes(account, None, 10).await?.items, []);
+    assert_eq!(world.store.message_counts(account).await?, MessageCounts::default());
+
+    set_pages_max(&world.store, 1 << 20).await?;
+    assert!(matches!(world.accept(&sender, "msg_1", &large).await?, Acceptance::Stored(_)));
+    for mango in mangoes {
+        world.store.create_mango(account, mango).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_has_gone_is_done_all_the_same() -> StoreResult<()> {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let account = world.account().await?;
+    let plug = Plug::of(&world.store).await;
+    let mango = world.new_mango();
+    let mut gone = Box::pin(world.store.create_mango(account, mango));
+    assert!(poll!(&mut gone).is_pending());
+    drop(gone);
+    drop(plug);
+    world.mango(account).await?;
+    assert_eq!(world.store.mangoes(account, None, 10).await?.items.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_when_the_file_is_opened_again() -> StoreResult<()> {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let account = world.account().await?;
+    let accounts = world.store.accounts().await?;
+    drop(world);
+    let again = disk.open();
+    assert_eq!(again.accounts().await?, accounts);
+    assert_eq!(again.keys(account).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_writer_waits_for_a_transaction_of_another_process() -> StoreResult<()> {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let other = disk.other();
+    other.execute_batch("begin immediate").unwrap();
+    let mut making = Box::pin(world.account());
+    assert!(poll!(&mut making).is_pending());
+    other.execute_batch("rollback").unwrap();
+    making.await.map(drop)
+}
+
+/// A write that keeps the writer at it until it is dropped, so that others come to wait behind it.
+struct Plug {
+    _out: mpsc::Sender<()>,
+}
+
+impl Plug {
+    async fn of(store: &SqliteStore) -> Plug {
+        let (inside, is_inside) = oneshot::channel();
+        let (out, is_out) = mpsc::channel::<()>();
+        let store = store.clone();
+        tokio::spawn(async move {
+            let stay = move |_: &Connection| {
+                let _ = inside.send(());
+                let _ = is_out.recv();
+                Ok(())
+            };
+            store.writer.write(stay).await
+        });
+        is_inside.await.unwrap();
+        Plug { _out: out }
+    }
+}
+
+/// What a full disk looks like to SQLite: it can have no more pages than these.
+async fn set_pages_max(store: &SqliteStore, pages: u32) -> StoreResult<()> {
+    store
+        .writer
+        .write(move |connection| {
+            connection.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(())).map_err(broken)
+        })
+        .await
+}
+
+fn log_bytes(disk: &Disk) -> u64 {
+    fs::metadata(disk.path().with_extension("db-wal")).map_or(0, |file| file.len())
+}
