@@ -20,8 +20,8 @@ pub async fn an_account_is_listed_with_its_first_key<S: Store>(mut world: World<
 
     assert_eq!(world.store.accounts().await?, [account]);
     let record = KeyRecord { account: id, key: key.clone(), created_at: world.now(), revoked_at: None };
-    assert_eq!(world.store.keys(id).await?, [record.clone()]);
-    assert_eq!(world.store.find_key(&key.public_id).await?, Some(record));
+    assert_eq!(world.store.find_key(&key.public_id).await?, Some(record.clone()));
+    assert_eq!(world.store.keys(id).await?, [record]);
     assert_eq!(world.store.find_key("k00000000000").await?, None);
     Ok(())
 }

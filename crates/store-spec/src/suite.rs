@@ -174,3 +174,26 @@ macro_rules! sentences {
         }
     };
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_sentence_of_every_area_is_in_the_suite() {
+        let areas = [
+            include_str!("accounts.rs"),
+            include_str!("roster.rs"),
+            include_str!("audience.rs"),
+            include_str!("catalog.rs"),
+            include_str!("subscriptions.rs"),
+            include_str!("lanes.rs"),
+            include_str!("settling.rs"),
+            include_str!("journal.rs"),
+            include_str!("inbox.rs"),
+        ];
+        let listed = include_str!("suite.rs");
+        for sentence in areas.iter().flat_map(|area| area.split("\npub async fn ").skip(1)) {
+            let name = sentence.split('<').next().unwrap_or_default();
+            assert!(listed.contains(&format!(" {name},\n")), "{name} is not in the suite");
+        }
+    }
+}

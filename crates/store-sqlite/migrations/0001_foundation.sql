@@ -133,7 +133,7 @@ create table subscription (
     created_at integer not null,
     primary key (account, subscription)
 ) strict, without rowid;
-create unique index subscription_once on subscription (account, event_type, endpoint, webinar); -- saves; same twice
+create unique index subscription_once on subscription (account, event_type, endpoint, webinar); -- subscribing the same twice
 
 create table lane (
     account integer not null,

@@ -34,8 +34,7 @@ pub(crate) fn team(group: Group) -> Vec<u8> {
 
 impl Audience {
     pub(crate) fn count(&self, connection: &Connection) -> StoreResult<u64> {
-        let (people, params) = self.people(0);
-        let sql = format!("select count(*) from ({people})");
+        let (sql, params) = self.count_query();
         let count: i64 = find(connection, &sql, rusqlite::params_from_iter(params), |row| row.get(0))?.unwrap_or(0);
         Ok(count.unsigned_abs())
     }
@@ -48,21 +47,32 @@ impl Audience {
         limit: usize,
         reader: &mut ParticipantReader,
     ) -> StoreResult<Vec<Recipient>> {
-        let (people, mut params) = self.people(after.participant);
-        params.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
-        let sql = format!(
-            "select person.participant, p.name, p.email, p.phone, p.timezone
-             from ({people} order by 1 limit ?{}) as person
-             join participant as p on p.account = ?1 and p.participant = person.participant
-             order by 1",
-            params.len()
-        );
+        let (sql, params) = self.page_query(after.participant, limit);
         let mut index = after.index;
         list(connection, &sql, rusqlite::params_from_iter(params), |row| {
             index += 1;
             let place = Place { participant: row.get::<_, i64>(0)?.unsigned_abs(), index };
             Ok(Recipient { place, participant: reader.read(row, 1)? })
         })
+    }
+
+    pub(crate) fn count_query(&self) -> (String, Vec<Value>) {
+        let (people, params) = self.people(0);
+        (format!("select count(*) from ({people})"), params)
+    }
+
+    pub(crate) fn page_query(&self, after: u64, limit: usize) -> (String, Vec<Value>) {
+        let (people, mut params) = self.people(after);
+        params.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
+        // `cross` keeps the page outside: with many teams SQLite would rather walk through all the account's people.
+        let sql = format!(
+            "select person.participant, p.name, p.email, p.phone, p.timezone
+             from ({people} order by 1 limit ?{}) as person
+             cross join participant as p on p.account = ?1 and p.participant = person.participant
+             order by 1",
+            params.len()
+        );
+        (sql, params)
     }
 
     /// A query for the numbers of the people after `after`, and its parameters: account, revision, `after`, teams.
@@ -99,7 +109,8 @@ fn not_only_in(excluded: &[String]) -> String {
     if excluded.is_empty() {
         return String::new();
     }
-    let mangoes_held = "select 1 from membership as held
+    // Left to itself, SQLite looks at every membership of every mango for each person.
+    let mangoes_held = "select 1 from membership as held indexed by membership_by_participant
         where held.account = ?1 and held.participant = m.participant and held.team >= x'6d' and held.team < x'6e'
         and held.joined <= ?2 and (held.ended is null or held.ended > ?2)";
     let others = excluded.join(", ");

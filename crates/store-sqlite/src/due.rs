@@ -31,6 +31,10 @@ pub(crate) fn wake(
     run(connection, &sql, (number(account), endpoint.as_bytes(), millis(now)))
 }
 
+pub(crate) fn reschedule_sql() -> String {
+    format!("update lane set due_at = {NEXT_DUE} where account = ?1 and endpoint = ?2")
+}
+
 /// Sets when a lane has something to do next.
 pub(crate) fn reschedule(
     connection: &Connection,
@@ -38,8 +42,7 @@ pub(crate) fn reschedule(
     endpoint: EndpointId,
     now: Timestamp,
 ) -> StoreResult<()> {
-    let sql = format!("update lane set due_at = {NEXT_DUE} where account = ?1 and endpoint = ?2");
-    run(connection, &sql, (number(account), endpoint.as_bytes(), millis(now)))
+    run(connection, &reschedule_sql(), (number(account), endpoint.as_bytes(), millis(now)))
 }
 
 /// Forgets what an endpoint has done: its owner says that it is well again.

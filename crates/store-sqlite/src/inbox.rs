@@ -19,6 +19,9 @@ const MESSAGE: &str = "select m.number, m.source, m.message_id, m.headers, m.rec
 const MESSAGE_FROM: &str = "from message as m
     left join message_duplicate as d on d.account = m.account and d.number = m.number where m.account = ?1";
 
+pub(crate) const FIND_DUPLICATE: &str =
+    "select number, digest = ?4 from message where account = ?1 and source = ?2 and dedupe_key = ?3";
+
 #[async_trait]
 impl Inbox for SqliteStore {
     async fn create_source(&self, source: SourceRecord) -> StoreResult<()> {
@@ -58,10 +61,7 @@ impl Inbox for SqliteStore {
         after: Option<MessageNumber>,
         limit: usize,
     ) -> StoreResult<Page<Message, MessageNumber>> {
-        let sql = format!(
-            "{MESSAGE}, x'' {MESSAGE_FROM} and m.number < ?2 and (?3 is null or m.source = ?3)
-             order by m.number desc limit ?4"
-        );
+        let sql = messages_sql();
         let before = after.map_or(i64::MAX, u64::cast_signed);
         let source = filter.source.map(|id| id.as_bytes().to_vec());
         self.readers
@@ -96,6 +96,13 @@ impl Inbox for SqliteStore {
     }
 }
 
+pub(crate) fn messages_sql() -> String {
+    format!(
+        "{MESSAGE}, x'' {MESSAGE_FROM} and m.number < ?2 and (?3 is null or m.source = ?3)
+         order by m.number desc limit ?4"
+    )
+}
+
 fn accept(connection: &Connection, message: &Verified) -> StoreResult<Acceptance> {
     let inserted = change(
         connection,
@@ -120,12 +127,12 @@ fn accept(connection: &Connection, message: &Verified) -> StoreResult<Acceptance
 
 /// One statement again, so that a failure leaves nothing half-done.
 fn note_duplicate(connection: &Connection, message: &Verified) -> StoreResult<Acceptance> {
-    let sql = "select number, digest = ?4 from message where account = ?1 and source = ?2 and dedupe_key = ?3";
     let (account, source) = (number(message.account()), message.source());
     let key = (account, source.as_bytes(), message.dedupe_key().as_bytes(), message.content_digest());
     let key = (key.0, key.1, key.2, key.3.as_bytes());
-    let (of, is_same) = find(connection, sql, key, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)))?
-        .ok_or(StoreError::Missing("the message just found"))?;
+    let (of, is_same) =
+        find(connection, FIND_DUPLICATE, key, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)))?
+            .ok_or(StoreError::Missing("the message just found"))?;
     run(
         connection,
         "insert into message_duplicate (account, number, copies, conflicts, last_at) values (?1, ?2, 1, ?3, ?4)

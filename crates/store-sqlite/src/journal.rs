@@ -188,7 +188,8 @@ impl Listing<'_> {
 pub(crate) const FAN_OUTS: &str = "select fan_out, event, endpoint from fan_out
     where account = ?1 and fan_out < ?2 and ?3 is null and (?4 is null or endpoint = ?4)
     order by fan_out desc limit ?5";
-pub(crate) const FAN_OUTS_OF_EVENT: &str = "select fan_out, event, endpoint from fan_out
+/// Left to itself, SQLite walks through all the account's fan-outs, which are already in order.
+pub(crate) const FAN_OUTS_OF_EVENT: &str = "select fan_out, event, endpoint from fan_out indexed by fan_out_by_event
     where account = ?1 and fan_out < ?2 and event = ?3 and (?4 is null or endpoint = ?4)
     order by fan_out desc limit ?5";
 const EXCEPTION: &str = "select x.participant, x.state, x.due_at, x.attempt, x.last_outcome, x.last_at

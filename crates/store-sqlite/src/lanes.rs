@@ -164,12 +164,15 @@ const FAN_OUT: &str = "select f.fan_out, f.cursor_participant, f.cursor_index, e
     from fan_out as f join event as e on e.account = f.account and e.event = f.event where f.account = ?1";
 const AUDIENCE: &str = "select e.event, e.series, e.mangoes, e.excluded, e.revision from event as e";
 
+pub(crate) fn open_sql() -> String {
+    format!("{FAN_OUT} and f.endpoint = ?2 and f.state = 'running' order by f.position limit ?3")
+}
+
 fn open_work(connection: &Connection, lease: Lease) -> StoreResult<LaneWork> {
     let endpoint = subscriptions::endpoint(connection, lease.account, lease.endpoint)?
         .ok_or(StoreError::Missing("the endpoint"))?;
-    let sql = format!("{FAN_OUT} and f.endpoint = ?2 and f.state = 'running' order by f.position limit ?3");
     let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);
-    let mut fan_outs = list(connection, &sql, values, |row| {
+    let mut fan_outs = list(connection, &open_sql(), values, |row| {
         let cursor =
             Place { participant: row.get::<_, i64>(1)?.unsigned_abs(), index: row.get::<_, i64>(2)?.unsigned_abs() };
         Ok(FanOutWork { fan_out: read_fan_out(row)?, cursor, finished_beyond: Vec::new() })

@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
@@ -58,6 +59,9 @@ pub enum OpenError {
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// An administrative command beside the server holds the write lock for one batch at most; this is ample.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A new file is switched to its log within milliseconds; beyond this something else is wrong.
+const SWITCH_ATTEMPTS_MAX: u32 = 200;
+const SWITCH_PAUSE: Duration = Duration::from_millis(10);
 /// KiB of page cache for the writer. Enough for the upper levels of all indexes of a million participants.
 const WRITER_CACHE_KIB: i32 = 16_384;
 /// KiB of page cache for each reader.
@@ -104,7 +108,7 @@ pub(crate) fn writable(path: &Path) -> Result<Connection, OpenError> {
 }
 
 fn set_durable(connection: &Connection) -> rusqlite::Result<Result<(), OpenError>> {
-    connection.pragma_update(None, "journal_mode", "wal")?;
+    switch_to_wal(connection)?;
     connection.pragma_update(None, "synchronous", "full")?;
     // On macOS an ordinary fsync leaves the data in the drive's cache.
     connection.pragma_update(None, "fullfsync", true)?;
@@ -121,6 +125,21 @@ fn set_durable(connection: &Connection) -> rusqlite::Result<Result<(), OpenError
         ("wal", other) => Err(OpenError::SettingRefused(format!("synchronous={other} instead of 2 (FULL)"))),
         (other, _) => Err(OpenError::SettingRefused(format!("journal_mode={other} instead of wal"))),
     })
+}
+
+/// A new file becomes one with a write-ahead log. Of several processes that find it new at once only one can do that,
+/// and SQLite sends the others away without waiting.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mut attempts_left = SWITCH_ATTEMPTS_MAX;
+    loop {
+        attempts_left -= 1;
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && attempts_left > 0 => {
+                thread::sleep(SWITCH_PAUSE);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// A connection that only reads.

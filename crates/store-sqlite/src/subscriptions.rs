@@ -162,14 +162,17 @@ fn filter_bytes(filter: Option<WebinarFilter>) -> Vec<u8> {
     filter.map_or(Vec::new(), |filter| filter.as_bytes().to_vec())
 }
 
+pub(crate) fn to_event_sql() -> String {
+    format!("{SUBSCRIPTION} and event_type = ?2")
+}
+
 /// The subscriptions of an account to one type of event: what a save matches against.
 pub(crate) fn to_event(
     connection: &Connection,
     account: AccountId,
     event: EventType,
 ) -> StoreResult<Vec<Subscription>> {
-    let sql = format!("{SUBSCRIPTION} and event_type = ?2 order by subscription");
-    let found = list(connection, &sql, (number(account), event.as_str()), read_subscription)?;
+    let found = list(connection, &to_event_sql(), (number(account), event.as_str()), read_subscription)?;
     Ok(found.into_iter().map(|record| record.subscription).collect())
 }
 

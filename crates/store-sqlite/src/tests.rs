@@ -2,6 +2,7 @@
 
 mod contract;
 mod opening;
+mod plans;
 
 mod writing;
 

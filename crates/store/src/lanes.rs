@@ -155,7 +155,8 @@ pub trait Lanes: Send + Sync {
     /// Leases up to `limit` lanes that have something due and no living owner, longest due first.
     async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, limit: usize) -> StoreResult<Vec<Lease>>;
 
-    /// Holds a lane for longer. `Fenced` where it is no longer ours.
+    /// Holds a lane for longer. `Fenced` where it is no longer ours: another has it, or it was given back. A lease that
+    /// has run out holds until another takes it.
     async fn renew(&self, lease: Lease, now: Timestamp, lease_for: Duration) -> StoreResult<()>;
 
     /// Gives a lane back; it is due again at its earliest work, not before what its health says.

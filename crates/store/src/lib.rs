@@ -2,7 +2,8 @@
 //!
 //! Each trait is one table family: [`Accounts`], [`Roster`] (mangoes, participants, membership), [`Catalog`] (series
 //! and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Journal`] (the delivery log) and [`Inbox`].
-//! `store-spec` says in tests what every implementation owes.
+//! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
+//! that does not exist is `Missing`, an id that is taken `Exists`.
 
 mod accounts;
 mod catalog;

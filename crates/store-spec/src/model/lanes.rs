@@ -150,10 +150,14 @@ impl Tables {
         settlement.swept.iter().for_each(|id| change(*id, &mut |row| row.state = FanOutState::Swept));
         for exception in &settlement.exceptions {
             let number = exception.place.participant;
-            change(exception.fan_out, &mut |row| drop(row.exceptions.insert(number, exception.clone())));
+            change(exception.fan_out, &mut |row| {
+                row.exceptions.insert(number, exception.clone());
+            });
         }
         for (id, number) in &settlement.recovered {
-            change(*id, &mut |row| drop(row.exceptions.remove(number)));
+            change(*id, &mut |row| {
+                row.exceptions.remove(number);
+            });
         }
         Ok(())
     }

@@ -1,0 +1,119 @@
+//! Query plans: hot queries go through the index made for them, and the audience is merged, never sorted.
+
+use rusqlite::Connection;
+use webinar::{MangoId, SeriesId};
+use wire::AccountId;
+
+use super::Disk;
+use crate::audience::Audience;
+use crate::{due, inbox, journal, lanes, subscriptions};
+
+#[test]
+fn claiming_reads_only_lanes_that_are_due() {
+    let plans = Plans::new();
+    plans.of(lanes::ANY_DUE).goes_by(&["lane USING INDEX lane_due"]);
+    plans.of(lanes::CLAIM).goes_by(&["lane USING INDEX lane_due", "lane USING PRIMARY KEY"]);
+}
+
+#[test]
+fn retries_come_from_their_index_in_order() {
+    let plans = Plans::new();
+    plans.of(lanes::DUE_RETRIES).goes_by(&["x USING INDEX exception_due", "p USING PRIMARY KEY"]);
+    plans.of(&due::reschedule_sql()).goes_by(&["exception USING COVERING INDEX exception_due", "fan_out_running"]);
+}
+
+#[test]
+fn what_a_crash_left_is_found_by_range() {
+    let plans = Plans::new();
+    plans.of(lanes::SEGMENTS_BEYOND).goes_by(&["segment USING INDEX segment_by_range"]);
+    plans.of(lanes::EXCEPTIONS_BEYOND).goes_by(&["exception USING PRIMARY KEY"]);
+    plans.of(&lanes::open_sql()).goes_by(&["f USING INDEX fan_out_running", "e USING INDEX sqlite_autoindex_event_1"]);
+}
+
+#[test]
+fn an_audience_is_merged_from_its_groups_in_order() {
+    let plans = Plans::new();
+    for (mangoes, excluded) in [(0, 0), (1, 0), (2, 0), (2, 2), (100, 100)] {
+        let audience = audience(mangoes, excluded);
+        let plan = plans.of(&audience.page_query(0, 512).0);
+        plan.goes_by(&["m USING PRIMARY KEY", "p USING PRIMARY KEY"]);
+        if excluded > 0 {
+            plan.goes_by(&["held USING INDEX membership_by_participant"]);
+        }
+        plans.of(&audience.count_query().0).goes_by(&["m USING PRIMARY KEY"]);
+    }
+}
+
+#[test]
+fn the_log_is_read_in_its_order() {
+    let plans = Plans::new();
+    plans.of(journal::FAN_OUTS).goes_by(&["fan_out USING PRIMARY KEY"]);
+    plans.of(journal::FAN_OUTS_OF_EVENT).goes_by(&["fan_out USING INDEX fan_out_by_event"]);
+    plans.of(journal::SEGMENTS_BELOW).goes_by(&["segment USING INDEX segment_by_range"]);
+    plans.of(journal::SEGMENTS_AROUND).goes_by(&["segment USING INDEX segment_by_range"]);
+}
+
+#[test]
+fn the_inbox_finds_duplicates_and_lists_by_index() {
+    let plans = Plans::new();
+    plans.of(inbox::FIND_DUPLICATE).goes_by(&["message USING INDEX message_once"]);
+    plans.of(&inbox::messages_sql()).goes_by(&["m USING INDEX message_by_account", "d USING PRIMARY KEY"]);
+}
+
+#[test]
+fn a_save_looks_for_whom_to_tell_in_its_own_account() {
+    Plans::new().of(&subscriptions::to_event_sql()).goes_by(&["subscription USING PRIMARY KEY (account=?)"]);
+}
+
+fn audience(mangoes: u8, excluded: u8) -> Audience {
+    let ids = |kind: u8, count: u8| (0..count).map(|n| MangoId::from_bytes([kind.wrapping_add(n); 12])).collect();
+    Audience {
+        account: AccountId::from_u32(1),
+        series: SeriesId::from_bytes([1; 12]),
+        mangoes: ids(0, mangoes),
+        excluded: ids(128, excluded),
+        revision: 1,
+    }
+}
+
+/// What may be walked through: results of subqueries whose own plans are looked at.
+const SUBQUERIES: [&str; 4] = ["person", "work", "CONSTANT ROW", "(subquery"];
+
+/// An empty database to ask for plans: they depend on the schema alone, since nobody runs `analyze`.
+struct Plans {
+    connection: Connection,
+    _disk: Disk,
+}
+
+struct Plan {
+    sql: String,
+    steps: Vec<String>,
+}
+
+impl Plans {
+    fn new() -> Plans {
+        let disk = Disk::new();
+        drop(disk.open());
+        Plans { connection: disk.other(), _disk: disk }
+    }
+
+    /// The plan of a query, which may neither walk through a table nor sort.
+    fn of(&self, sql: &str) -> Plan {
+        let mut statement = self.connection.prepare(&format!("explain query plan {sql}")).unwrap();
+        let steps = statement.raw_query().mapped(|row| row.get(3)).collect::<rusqlite::Result<Vec<String>>>().unwrap();
+        for step in &steps {
+            let walks =
+                step.strip_prefix("SCAN ").is_some_and(|of| !SUBQUERIES.iter().any(|known| of.starts_with(known)));
+            assert!(!walks && !step.contains("TEMP B-TREE"), "{step} in {steps:#?} of {sql}");
+        }
+        Plan { sql: sql.to_owned(), steps }
+    }
+}
+
+impl Plan {
+    fn goes_by(&self, ways: &[&str]) {
+        for way in ways {
+            assert!(self.steps.iter().any(|step| step.contains(way)), "{way} in {:#?} of {}", self.steps, self.sql);
+        }
+    }
+}
