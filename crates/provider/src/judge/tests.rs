@@ -94,7 +94,7 @@ fn no_retry_after_makes_us_panic_or_wait_for_ever() {
         ("", None),
         ("1.5", None),
     ] {
-        assert_eq!(read_retry_after(text, now()), expected, "{:.40}", text);
+        assert_eq!(read_retry_after(text, now()), expected, "{text:.40}");
     }
 }
 
