@@ -178,6 +178,38 @@ pub async fn an_unknown_fan_out_and_that_of_another_account_have_no_audience<S: 
     Ok(())
 }
 
+pub async fn who_registers_late_is_told_alone_and_once<S: Store>(mut world: World<S>) -> StoreResult<()> {
+    let account = told_account(&mut world).await?;
+    let (mango, out) = (world.mango_of(account, &["ada"]).await?, world.mango_of(account, &["eve"]).await?);
+    let plan = world.plan(&[mango]).without(&[out]);
+    world.fan_out(account, &plan).await?;
+
+    // ada was told as a member, eve is excluded.
+    let (enrolled, told) = world.register_late(account, &plan, 1, &["bob", "ada", "cy", "eve"]).await?;
+    assert_eq!(enrolled.added, 4);
+    assert_eq!(world.names(account, told.expect("an event")).await?, ["bob", "cy"]);
+
+    let (enrolled, told) = world.register_late(account, &plan, 1, &["bob", "ada"]).await?;
+    assert_eq!((enrolled.unchanged, told), (2, None), "nobody is new, nobody is told");
+    let update = world.fan_out(account, &plan.next()).await?;
+    assert_eq!(world.names(account, update).await?, ["ada", "bob", "cy"], "the next event reaches all");
+    Ok(())
+}
+
+pub async fn a_late_registration_from_an_old_version_leaves_no_trace<S: Store>(mut world: World<S>) -> StoreResult<()> {
+    let account = told_account(&mut world).await?;
+    let plan = world.plan(&[]);
+    world.save(account, &plan).await?;
+    world.save(account, &plan.next()).await?;
+    let refused = world.register_late(account, &plan, 1, &["bob"]).await;
+    assert!(matches!(refused, Err(StoreError::VersionConflict { expected: 1, found: 2 })), "{refused:?}");
+    assert!(world.store.participant_by_email(account, "bob@example.com").await?.is_none());
+    let unknown = world.plan(&[]);
+    let refused = world.register_late(account, &unknown, 1, &["bob"]).await;
+    assert!(matches!(refused, Err(StoreError::Missing(_))), "{refused:?}");
+    Ok(())
+}
+
 async fn told_account<S: Store>(world: &mut World<S>) -> StoreResult<AccountId> {
     let account = world.account().await?;
     world.endpoint(account).await?;

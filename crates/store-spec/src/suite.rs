@@ -46,6 +46,8 @@ macro_rules! suite {
                 who_left_before_is_told_only_after_coming_back,
                 members_of_several_mangoes_are_told_once,
                 people_registered_for_the_series_are_told,
+                who_registers_late_is_told_alone_and_once,
+                a_late_registration_from_an_old_version_leaves_no_trace,
                 whoever_has_only_excluded_mangoes_is_left_out,
                 exclusion_is_frozen_with_the_event,
                 pages_follow_each_other_and_ranks_count_on,

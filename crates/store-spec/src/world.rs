@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use provider::api_key::StoredKey;
 use provider::frontier::Place;
 use store::{
-    Account, Endpoint, Enrolled, Group, LaneWork, Lease, Mango, NewSubscription, Recipient, Saved, Settled, Settlement,
-    Store, StoreResult, Subscribed,
+    Account, Endpoint, Enrolled, Group, LaneWork, LateRegistration, Lease, Mango, NewSubscription, Recipient,
+    SaveSeries, Saved, Settled, Settlement, Store, StoreResult, Subscribed,
 };
 use webinar::{EventType, MangoId, Zones};
 use wire::{AccountId, EndpointId, FanOutId, NodeId, Secret, SigningSecret, SubscriptionId, uuid_v7_bytes};
@@ -187,6 +187,23 @@ impl<S: Store> World<S> {
     /// Everyone in a fan-out's audience.
     pub async fn audience(&self, account: AccountId, fan_out: FanOutId) -> StoreResult<Vec<Recipient>> {
         self.store.audience_page(account, fan_out, Place::default(), 1_000).await
+    }
+
+    /// Registers people for a series that was announced; what it came to, and the fan-out that tells them if there is one.
+    pub async fn register_late(
+        &mut self,
+        account: AccountId,
+        plan: &Plan,
+        version: u32,
+        names: &[&str],
+    ) -> StoreResult<(Enrolled, Option<FanOutId>)> {
+        let SaveSeries { series, event, now, .. } = plan.to_save(self.id(), &self.zones, self.now);
+        let id = event.id;
+        let members = names.iter().map(|name| member(name)).collect();
+        let late = LateRegistration { series, version, members, event, now };
+        let enrolled = self.store.register_late(account, late).await?;
+        let event = self.store.event(account, id).await?;
+        Ok((enrolled, event.map(|event| event.summary.fan_outs[0].id)))
     }
 
     /// The names of everyone in a fan-out's audience.

@@ -96,6 +96,8 @@ create table event (
     mangoes blob not null check (length(mangoes) % 12 = 0),
     excluded blob not null check (length(excluded) % 12 = 0),
     revision integer not null,
+    -- The numbers of the few whom an event to late registrants concerns; null for the whole audience.
+    listed text check (json_valid(listed)),
     series_part blob not null,
     attendee_instant integer,
     tzdb_version text not null,

@@ -3,7 +3,7 @@
 use provider::frontier::Place;
 use rusqlite::Connection;
 use rusqlite::types::Value;
-use store::{Group, Recipient, StoreResult};
+use store::{Group, Recipient, StoreError, StoreResult};
 use webinar::{MangoId, SeriesId};
 use wire::AccountId;
 
@@ -17,6 +17,8 @@ pub(crate) struct Audience {
     pub(crate) mangoes: Vec<MangoId>,
     pub(crate) excluded: Vec<MangoId>,
     pub(crate) revision: i64,
+    /// A JSON list of numbers in the place of everyone.
+    pub(crate) listed: Option<String>,
 }
 
 /// Marks in `membership.team` which kind of group it is.
@@ -75,6 +77,29 @@ impl Audience {
         (sql, params)
     }
 
+    /// Those of `numbers` who belong to this audience and did not before its revision.
+    pub(crate) fn newcomers(&self, connection: &Connection, numbers: &[i64]) -> StoreResult<Vec<i64>> {
+        let numbers = serde_json::to_string(numbers).map_err(StoreError::broken)?;
+        let mut params = vec![Value::from(number(self.account)), Value::from(self.revision), Value::from(numbers)];
+        let mut bind = |mango: &MangoId| {
+            params.push(Value::from(team(Group::Mango(*mango))));
+            format!("?{}", params.len())
+        };
+        let invited: Vec<String> = self.mangoes.iter().map(&mut bind).collect();
+        let excluded: Vec<String> = self.excluded.iter().map(&mut bind).collect();
+        let sql = format!(
+            "select m.participant from (select value as participant from json_each(?3)) as m
+             where not exists (
+                 select 1 from membership as before indexed by membership_by_participant
+                 where before.account = ?1 and before.participant = m.participant and before.team in ({})
+                 and before.joined < ?2 and before.ended is null){}
+             order by 1",
+            invited.join(", "),
+            not_only_in(&excluded)
+        );
+        list(connection, &sql, rusqlite::params_from_iter(params), |row| row.get(0))
+    }
+
     /// A query for the numbers of the people after `after`, and its parameters: account, revision, `after`, teams.
     /// With one branch for each team SQLite merges the branches in index order and never sorts.
     fn people(&self, after: u64) -> (String, Vec<Value>) {
@@ -83,6 +108,10 @@ impl Audience {
             Value::from(self.revision),
             Value::from(i64::try_from(after).unwrap_or(i64::MAX)),
         ];
+        if let Some(listed) = &self.listed {
+            params.push(Value::from(listed.clone()));
+            return ("select value as participant from json_each(?4) where value > ?3".to_owned(), params);
+        }
         let mut bind = |group| {
             params.push(Value::from(team(group)));
             format!("?{}", params.len())

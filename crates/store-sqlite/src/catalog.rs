@@ -1,20 +1,18 @@
 //! Series, versions, sessions and events, in SQL. A save is one transaction that never looks at the audience.
 
 use async_trait::async_trait;
-use provider::fan_out::fan_out_id;
-use provider::subscription::Announcement;
 use rusqlite::{Connection, Row};
 use store::{
     Catalog, Ending, EventDetail, EventSummary, FanOutProgress, FanOutState, Page, SaveSeries, Saved, SeriesRecord,
     StoreError, StoreResult,
 };
 use webinar::{SeriesId, SessionId, SessionStatus};
-use wire::{AccountId, EndpointId, EventId};
+use wire::{AccountId, EventId};
 
 use crate::SqliteStore;
-use crate::columns::{Id, Millis, broken, change, find, limit_and_one, list, millis, number, run};
+use crate::announce::{Announcing, announce};
+use crate::columns::{Id, Millis, change, find, limit_and_one, list, millis, number, run};
 use crate::subscriptions::read_text;
-use crate::{due, roster, subscriptions};
 
 const SERIES: &str = "select s.series, s.version, v.draft, s.cancelled_at, s.created_at, v.saved_at
     from series as s
@@ -105,40 +103,15 @@ fn save_series(connection: &Connection, account: AccountId, save: &SaveSeries) -
     save_version(connection, account, save, version)?;
     let before = session_ids(connection, account, save.series.id())?;
     save_sessions(connection, account, save)?;
-    save_event(connection, account, save, version)?;
-
-    let mut sessions: Vec<SessionId> = save.series.sessions().iter().map(|session| session.id).collect();
-    sessions.extend(before);
-    let announcement = Announcement { event: save.event.event, series: save.series.id(), sessions: &sessions };
-    let mut told: Vec<EndpointId> = subscriptions::to_event(connection, account, save.event.event)?
-        .iter()
-        .filter(|subscription| subscription.concerns(&announcement))
-        .map(|subscription| subscription.endpoint)
-        .collect();
-    // Two subscriptions of one endpoint that both match are one wish.
-    told.sort_unstable();
-    told.dedup();
-    let fan_outs = told.into_iter().map(|endpoint| (fan_out_id(save.event.id, endpoint), endpoint)).collect();
-    let saved = Saved { version, fan_outs };
-    let sql = "update account set events = events + 1 where account = ?1 returning events";
-    let position: Option<i64> = find(connection, sql, [number(account)], |row| row.get(0))?;
-    for (fan_out, endpoint) in &saved.fan_outs {
-        run(
-            connection,
-            "insert into fan_out (account, fan_out, event, endpoint, position, created_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6)",
-            (
-                number(account),
-                fan_out.as_bytes(),
-                save.event.id.as_bytes(),
-                endpoint.as_bytes(),
-                position,
-                millis(save.now),
-            ),
-        )?;
-        due::wake(connection, account, *endpoint, save.now)?;
-    }
-    Ok(saved)
+    let announcing = Announcing {
+        series: &save.series,
+        event: &save.event,
+        version,
+        former_sessions: &before,
+        listed: None,
+        now: save.now,
+    };
+    Ok(Saved { version, fan_outs: announce(connection, account, &announcing)? })
 }
 
 fn next_version(connection: &Connection, account: AccountId, save: &SaveSeries) -> StoreResult<u32> {
@@ -204,38 +177,6 @@ fn save_sessions(connection: &Connection, account: AccountId, save: &SaveSeries)
         )?;
     }
     Ok(())
-}
-
-fn save_event(connection: &Connection, account: AccountId, save: &SaveSeries, version: u32) -> StoreResult<()> {
-    let (event, series) = (&save.event, &save.series);
-    let joined = |ids: &[webinar::MangoId]| ids.iter().flat_map(|id| id.as_bytes().to_vec()).collect::<Vec<u8>>();
-    let revision = roster::revision(connection, account)?;
-    connection
-        .prepare_cached(
-            "insert into event (account, event, type, cause, series, version, title, mangoes, excluded, revision,
-                                series_part, attendee_instant, tzdb_version, created_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-        )
-        .and_then(|mut statement| {
-            statement.execute(rusqlite::params![
-                number(account),
-                event.id.as_bytes(),
-                event.event.as_str(),
-                event.trigger.as_str(),
-                series.id().as_bytes(),
-                version,
-                series.title(),
-                joined(series.mangoes()),
-                joined(series.excluded_mangoes()),
-                revision,
-                event.series_part.as_ref(),
-                event.attendee_instant.map(millis),
-                event.tzdb_version,
-                millis(save.now),
-            ])
-        })
-        .map(drop)
-        .map_err(broken)
 }
 
 fn progress(connection: &Connection, account: AccountId, event: EventId) -> StoreResult<Vec<FanOutProgress>> {

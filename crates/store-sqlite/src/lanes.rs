@@ -162,7 +162,7 @@ impl Lanes for SqliteStore {
 const FAN_OUT: &str = "select f.fan_out, f.cursor_participant, f.cursor_index, e.event, e.type, e.cause, e.series,
     e.version, e.series_part, e.attendee_instant, e.audience
     from fan_out as f join event as e on e.account = f.account and e.event = f.event where f.account = ?1";
-const AUDIENCE: &str = "select e.event, e.series, e.mangoes, e.excluded, e.revision from event as e";
+const AUDIENCE: &str = "select e.event, e.series, e.mangoes, e.excluded, e.revision, e.listed from event as e";
 
 pub(crate) fn open_sql() -> String {
     format!("{FAN_OUT} and f.endpoint = ?2 and f.state = 'running' order by f.position limit ?3")
@@ -227,6 +227,7 @@ fn read_audience(row: &Row<'_>, account: AccountId) -> rusqlite::Result<Audience
         mangoes: split(row.get(2)?),
         excluded: split(row.get(3)?),
         revision: row.get(4)?,
+        listed: row.get(5)?,
     })
 }
 

@@ -2,6 +2,7 @@
 //! do not. File names and migration numbers are the same as in the PostgreSQL store.
 
 mod accounts;
+mod announce;
 mod audience;
 mod catalog;
 mod columns;

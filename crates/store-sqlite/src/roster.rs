@@ -4,11 +4,15 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::frontier::Place;
 use rusqlite::{Connection, Row};
-use store::{Enrolled, Group, Mango, NewMember, Page, ParticipantRecord, Roster, StoreError, StoreResult, Targets};
+use store::{
+    Enrolled, Group, LateRegistration, Mango, NewMember, Page, ParticipantRecord, Roster, StoreError, StoreResult,
+    Targets,
+};
 use webinar::{MangoId, Zones};
 use wire::{AccountId, ParticipantNumber};
 
 use crate::SqliteStore;
+use crate::announce::{Announcing, announce};
 use crate::audience::{Audience, team};
 use crate::columns::{Id, Millis, ParticipantReader, change, find, limit_and_one, list, millis, number, run};
 
@@ -66,7 +70,11 @@ impl Roster for SqliteStore {
         members: Vec<NewMember>,
         _now: Timestamp,
     ) -> StoreResult<Enrolled> {
-        self.writer.write(move |connection| enrol_all(connection, account, group, &members)).await
+        self.writer.write(move |connection| Ok(enrol_all(connection, account, group, &members)?.0)).await
+    }
+
+    async fn register_late(&self, account: AccountId, late: LateRegistration) -> StoreResult<Enrolled> {
+        self.writer.write(move |connection| register_late(connection, account, &late)).await
     }
 
     async fn leave(&self, account: AccountId, group: Group, participant: u64) -> StoreResult<bool> {
@@ -105,6 +113,7 @@ impl Roster for SqliteStore {
                     mangoes: targets.mangoes,
                     excluded: targets.excluded,
                     revision: revision(connection, account)?,
+                    listed: None,
                 };
                 let mut reader = ParticipantReader::new(&zones);
                 let first = audience.page(connection, Place::default(), 1, &mut reader)?.pop();
@@ -150,16 +159,17 @@ fn next_revision(connection: &Connection, account: AccountId) -> StoreResult<i64
     find(connection, sql, [number(account)], |row| row.get(0))?.ok_or(StoreError::Missing("the account"))
 }
 
+/// What it came to, and the numbers of those who were not in the group.
 fn enrol_all(
     connection: &Connection,
     account: AccountId,
     group: Group,
     members: &[NewMember],
-) -> StoreResult<Enrolled> {
+) -> StoreResult<(Enrolled, Vec<i64>)> {
     require_group(connection, account, group)?;
     let revision = next_revision(connection, account)?;
     let team = team(group);
-    let mut enrolled = Enrolled::default();
+    let (mut enrolled, mut added) = (Enrolled::default(), Vec::new());
     for member in members {
         let (participant, is_changed) = upsert(connection, account, member)?;
         let joined = change(
@@ -170,10 +180,45 @@ fn enrol_all(
             (number(account), &team, participant, revision),
         )?;
         match (joined, is_changed) {
-            (1.., _) => enrolled.added += 1,
+            (1.., _) => {
+                enrolled.added += 1;
+                added.push(participant);
+            }
             (0, Changed::Yes) => enrolled.updated += 1,
             (0, Changed::No) => enrolled.unchanged += 1,
         }
+    }
+    Ok((enrolled, added))
+}
+
+fn register_late(connection: &Connection, account: AccountId, late: &LateRegistration) -> StoreResult<Enrolled> {
+    let (series, id) = (&late.series, late.series.id());
+    let sql = "select version from series where account = ?1 and series = ?2";
+    let found: u32 = find(connection, sql, (number(account), id.as_bytes()), |row| row.get(0))?
+        .ok_or(StoreError::Missing("the webinar"))?;
+    if found != late.version {
+        return Err(StoreError::VersionConflict { expected: late.version, found });
+    }
+    let (enrolled, added) = enrol_all(connection, account, Group::Series(id), &late.members)?;
+    let audience = Audience {
+        account,
+        series: id,
+        mangoes: series.mangoes().to_vec(),
+        excluded: series.excluded_mangoes().to_vec(),
+        revision: revision(connection, account)?,
+        listed: None,
+    };
+    let newcomers = audience.newcomers(connection, &added)?;
+    if !newcomers.is_empty() {
+        let announcing = Announcing {
+            series,
+            event: &late.event,
+            version: found,
+            former_sessions: &[],
+            listed: Some(&newcomers),
+            now: late.now,
+        };
+        announce(connection, account, &announcing)?;
     }
     Ok(enrolled)
 }

@@ -36,7 +36,7 @@ pub use lanes::{
     Settled, Settlement,
 };
 pub use page::{PAGE_SIZE_MAX, Page};
-pub use roster::{Enrolled, Group, Mango, NewMember, ParticipantRecord, Roster, Targets};
+pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, ParticipantRecord, Roster, Targets};
 pub use subscriptions::{
     Endpoint, EndpointChange, EndpointSwitch, NewSubscription, Subscribed, SubscriptionRecord, Subscriptions,
 };

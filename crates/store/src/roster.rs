@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use webinar::{MangoId, Participant, SeriesId};
+use webinar::{MangoId, Participant, Series, SeriesId};
 use wire::AccountId;
 
-use crate::{Page, StoreResult};
+use crate::{NewEvent, Page, StoreResult};
 
 /// A paid plan; its active members are an audience.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,21 @@ pub struct Enrolled {
     pub updated: u64,
     /// Members who were there already, just so.
     pub unchanged: u64,
+}
+
+/// People who register for a series after it was announced, and what they are told at once.
+#[derive(Clone, Debug)]
+pub struct LateRegistration {
+    /// The series as of `version`.
+    pub series: Series,
+    /// Its newest version as far as the caller knows.
+    pub version: u32,
+    /// Who registers.
+    pub members: Vec<NewMember>,
+    /// The announcement of that version.
+    pub event: NewEvent,
+    /// When.
+    pub now: Timestamp,
 }
 
 /// A participant as the roster holds one. Within an account one e-mail address is one person.
@@ -95,6 +110,10 @@ pub trait Roster: Send + Sync {
         members: Vec<NewMember>,
         now: Timestamp,
     ) -> StoreResult<Enrolled>;
+
+    /// Registers people for a series and announces its newest version to those who were not in its audience before, in
+    /// ONE transaction. Where all were, there is no event. `VersionConflict` where `version` is not the newest.
+    async fn register_late(&self, account: AccountId, late: LateRegistration) -> StoreResult<Enrolled>;
 
     /// Ends a membership. `false` where the person is not a member now.
     async fn leave(&self, account: AccountId, group: Group, participant: u64) -> StoreResult<bool>;

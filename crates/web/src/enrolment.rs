@@ -4,8 +4,9 @@
 use axum::body::BodyDataStream;
 use axum::extract::{Path, Request, State};
 use futures_util::StreamExt;
-use store::{Group, NewMember};
+use store::{Enrolled, Group, NewMember, StoreError};
 use tokio::time::timeout;
+use webinar::{LateJoiners, SeriesId};
 use wire::AccountId;
 
 use crate::app::{App, AppState};
@@ -15,6 +16,10 @@ use crate::members::{BATCH_SIZE, ListFormat, MemberReader, MemberReport};
 use crate::problem::Problem;
 use crate::reply::{self, Reply};
 use crate::request::{media_type, parse_id};
+use crate::webinars::Proposal;
+
+/// A series that is saved again between reading it and registering for it is read again, this often.
+const VERSION_RACES_MAX: usize = 5;
 
 /// `POST /api/v1/mangoes/{id}/members`
 pub(crate) async fn into_mango(
@@ -101,9 +106,33 @@ impl Enrolment<'_> {
             return Ok(());
         }
         let batch = std::mem::take(&mut self.batch);
-        let enrolled = self.app.store().enrol(self.account, self.group, batch, self.app.now()).await?;
+        let enrolled = match self.group {
+            Group::Mango(_) => self.app.store().enrol(self.account, self.group, batch, self.app.now()).await?,
+            Group::Series(series) => self.register(series, batch).await?,
+        };
         self.report.count(enrolled);
         Ok(())
+    }
+
+    /// Registers a batch for a series; where it says so, they are told of its newest version at once.
+    async fn register(&self, series: SeriesId, batch: Vec<NewMember>) -> Result<Enrolled, Problem> {
+        let (app, account) = (self.app, self.account);
+        for _ in 0..VERSION_RACES_MAX {
+            let found = app.store().series(account, series).await?;
+            let record = found.ok_or_else(|| Problem::not_found("webinar"))?;
+            if record.draft.late_joiners == LateJoiners::Wait || record.cancelled_at.is_some() {
+                return Ok(app.store().enrol(account, self.group, batch, app.now()).await?);
+            }
+            let newest = Proposal::of_stored(app, account, &record).await?;
+            match app.store().register_late(account, newest.to_late_registration(app, batch.clone())).await {
+                Err(StoreError::VersionConflict { .. }) => {}
+                registered => {
+                    app.context.lanes_hint.notify_one();
+                    return Ok(registered?);
+                }
+            }
+        }
+        Err(Problem::from(StoreError::Busy(0)))
     }
 
     /// Whole batches are kept; sending the list again does no harm, because people are known by their addresses.

@@ -22,7 +22,7 @@ use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::reply::{self, Reply, with_version};
 use crate::request::{JsonBody, QueryOf, parse_filter, parse_id};
-use proposal::Proposal;
+pub(crate) use proposal::Proposal;
 use view::{SavedView, SeriesView};
 
 #[derive(Deserialize)]

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use provider::fan_out::fan_out_id;
 use provider::frontier::Place;
 use provider::subscription::Announcement;
 use store::{
-    Catalog, Ending, EventDetail, EventSummary, ExceptionState, FanOutProgress, FanOutState, Page, SaveSeries, Saved,
-    SeriesRecord, StoreError, StoreResult, Targets,
+    Catalog, Ending, EventDetail, EventSummary, ExceptionState, FanOutProgress, FanOutState, NewEvent, Page,
+    SaveSeries, Saved, SeriesRecord, StoreError, StoreResult, Targets,
 };
-use webinar::{SeriesId, SessionId};
-use wire::{AccountId, EndpointId, EventId};
+use webinar::{Series, SeriesId, SessionId};
+use wire::{AccountId, EndpointId, EventId, FanOutId};
 
 use super::Model;
 use super::tables::{EventRow, FanOutRow, SeriesRow, Tables, newest_first};
@@ -25,30 +26,13 @@ impl Catalog for Model {
         if tables.events.contains_key(&(account, save.event.id)) {
             return Err(StoreError::Exists("an event with this id"));
         }
-        let told = tables.told(account, &save);
+        let former =
+            tables.series.get(&(account, save.series.id())).map(|row| row.sessions.clone()).unwrap_or_default();
         tables.save_version(account, &save, version);
-        tables.save_event(account, &save, version);
-        let fan_outs = told.into_iter().map(|endpoint| (fan_out_id(save.event.id, endpoint), endpoint)).collect();
-        let saved = Saved { version, fan_outs };
-        for (id, endpoint) in &saved.fan_outs {
-            let row = FanOutRow {
-                event: save.event.id,
-                endpoint: *endpoint,
-                position: tables.events.len(),
-                state: FanOutState::Running,
-                cursor: Place::default(),
-                delivered: 0,
-                entries: Vec::new(),
-                exceptions: BTreeMap::new(),
-            };
-            tables.fan_outs.insert((account, *id), row);
-            let due_at = tables.next_due(account, *endpoint, save.now);
-            if let Some(row) = tables.endpoints.get_mut(&(account, *endpoint)) {
-                // What has been due for longer stays so.
-                row.due_at = due_at.map(|due_at| row.due_at.map_or(due_at, |earlier| earlier.min(due_at)));
-            }
-        }
-        Ok(saved)
+        let people = tables.people_of(account, &targets_of(&save.series));
+        let announced = Announced { series: &save.series, event: &save.event, version, now: save.now };
+        let fan_outs = tables.announce(account, &announced, &former, people);
+        Ok(Saved { version, fan_outs })
     }
 
     async fn series(&self, account: AccountId, id: SeriesId) -> StoreResult<Option<SeriesRecord>> {
@@ -86,6 +70,20 @@ impl Catalog for Model {
     }
 }
 
+/// A version to be announced.
+pub(super) struct Announced<'a> {
+    pub(super) series: &'a Series,
+    pub(super) event: &'a NewEvent,
+    pub(super) version: u32,
+    pub(super) now: Timestamp,
+}
+
+/// Whom a series concerns.
+pub(super) fn targets_of(series: &Series) -> Targets {
+    let (mangoes, excluded) = (series.mangoes().to_vec(), series.excluded_mangoes().to_vec());
+    Targets { series: series.id(), mangoes, excluded }
+}
+
 impl Tables {
     fn next_version(&self, account: AccountId, save: &SaveSeries) -> StoreResult<u32> {
         let found = self.series.get(&(account, save.series.id())).map_or(0, |row| row.record.version);
@@ -95,12 +93,45 @@ impl Tables {
         Err(StoreError::VersionConflict { expected: save.from_version, found })
     }
 
+    /// Notes an event that concerns these people, and its fan-outs.
+    pub(super) fn announce(
+        &mut self,
+        account: AccountId,
+        announced: &Announced<'_>,
+        former_sessions: &[SessionId],
+        people: Vec<u64>,
+    ) -> Vec<(FanOutId, EndpointId)> {
+        let event = announced.event.id;
+        let told = self.told(account, announced, former_sessions);
+        self.save_event(account, announced, people);
+        let fan_outs: Vec<_> = told.into_iter().map(|endpoint| (fan_out_id(event, endpoint), endpoint)).collect();
+        for (id, endpoint) in &fan_outs {
+            let row = FanOutRow {
+                event,
+                endpoint: *endpoint,
+                position: self.events.len(),
+                state: FanOutState::Running,
+                cursor: Place::default(),
+                delivered: 0,
+                entries: Vec::new(),
+                exceptions: BTreeMap::new(),
+            };
+            self.fan_outs.insert((account, *id), row);
+            let due_at = self.next_due(account, *endpoint, announced.now);
+            if let Some(row) = self.endpoints.get_mut(&(account, *endpoint)) {
+                // What has been due for longer stays so.
+                row.due_at = due_at.map(|due_at| row.due_at.map_or(due_at, |earlier| earlier.min(due_at)));
+            }
+        }
+        fan_outs
+    }
+
     /// The endpoints to be told, in order.
-    fn told(&self, account: AccountId, save: &SaveSeries) -> Vec<EndpointId> {
-        let before = self.series.get(&(account, save.series.id())).map(|row| row.sessions.clone()).unwrap_or_default();
-        let after = save.series.sessions().iter().map(|session| session.id);
-        let sessions: Vec<SessionId> = after.chain(before).collect();
-        let announcement = Announcement { event: save.event.event, series: save.series.id(), sessions: &sessions };
+    fn told(&self, account: AccountId, announced: &Announced<'_>, former_sessions: &[SessionId]) -> Vec<EndpointId> {
+        let after = announced.series.sessions().iter().map(|session| session.id);
+        let sessions: Vec<SessionId> = after.chain(former_sessions.iter().copied()).collect();
+        let event = announced.event.event;
+        let announcement = Announcement { event, series: announced.series.id(), sessions: &sessions };
         let of_account = self.subscriptions.iter().filter(|((owner, _), _)| *owner == account);
         let concerned = of_account.filter(|(_, record)| record.subscription.concerns(&announcement));
         let mut told: Vec<EndpointId> = concerned.map(|(_, record)| record.subscription.endpoint).collect();
@@ -130,28 +161,22 @@ impl Tables {
         self.series.insert((account, id), SeriesRow { record, sessions, sessions_ever });
     }
 
-    fn save_event(&mut self, account: AccountId, save: &SaveSeries, version: u32) {
-        let (event, series) = (&save.event, &save.series);
-        let targets = Targets {
-            series: series.id(),
-            mangoes: series.mangoes().to_vec(),
-            excluded: series.excluded_mangoes().to_vec(),
-        };
+    fn save_event(&mut self, account: AccountId, announced: &Announced<'_>, audience: Vec<u64>) {
+        let (event, series) = (announced.event, announced.series);
         let summary = EventSummary {
             id: event.id,
             event: event.event,
             trigger: event.trigger,
             series: series.id(),
-            version,
+            version: announced.version,
             title: series.title().to_owned(),
             tzdb_version: event.tzdb_version.clone(),
-            created_at: save.now,
+            created_at: announced.now,
             audience: None,
             fan_outs: Vec::new(),
         };
         let (series_part, attendee_instant) = (event.series_part.clone(), event.attendee_instant);
         let detail = EventDetail { summary, series_part, attendee_instant };
-        let audience = self.people_of(account, &targets);
         self.events.insert((account, event.id), EventRow { detail, audience });
     }
 

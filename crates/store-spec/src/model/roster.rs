@@ -2,11 +2,15 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use store::{Enrolled, Group, Mango, NewMember, Page, ParticipantRecord, Roster, StoreError, StoreResult, Targets};
+use store::{
+    Enrolled, Group, LateRegistration, Mango, NewMember, Page, ParticipantRecord, Roster, StoreError, StoreResult,
+    Targets,
+};
 use webinar::{MangoId, Participant};
 use wire::AccountId;
 
 use super::Model;
+use super::catalog::{Announced, targets_of};
 use super::tables::{Tables, oldest_first};
 
 #[async_trait]
@@ -47,22 +51,25 @@ impl Roster for Model {
         members: Vec<NewMember>,
         _now: Timestamp,
     ) -> StoreResult<Enrolled> {
+        Ok(self.tables().enrol(account, group, members)?.0)
+    }
+
+    async fn register_late(&self, account: AccountId, late: LateRegistration) -> StoreResult<Enrolled> {
         let mut tables = self.tables();
-        let exists = match group {
-            Group::Mango(mango) => tables.mangoes.contains_key(&(account, mango)),
-            Group::Series(series) => tables.series.contains_key(&(account, series)),
-        };
-        if !exists {
-            return Err(StoreError::Missing("the group"));
+        let id = late.series.id();
+        let found = tables.series.get(&(account, id)).ok_or(StoreError::Missing("the webinar"))?.record.version;
+        if found != late.version {
+            return Err(StoreError::VersionConflict { expected: late.version, found });
         }
-        let mut enrolled = Enrolled::default();
-        for member in members {
-            let (number, is_changed) = tables.upsert(account, member);
-            match (tables.members.insert((account, group, number)), is_changed) {
-                (true, _) => enrolled.added += 1,
-                (false, true) => enrolled.updated += 1,
-                (false, false) => enrolled.unchanged += 1,
-            }
+        let targets = targets_of(&late.series);
+        let before = tables.people_of(account, &targets);
+        let (enrolled, added) = tables.enrol(account, Group::Series(id), late.members)?;
+        let now_told = tables.people_of(account, &targets);
+        let is_new = |number: &u64| added.contains(number) && !before.contains(number);
+        let newcomers: Vec<u64> = now_told.into_iter().filter(is_new).collect();
+        if !newcomers.is_empty() {
+            let announced = Announced { series: &late.series, event: &late.event, version: found, now: late.now };
+            tables.announce(account, &announced, &[], newcomers);
         }
         Ok(enrolled)
     }
@@ -91,6 +98,35 @@ impl Roster for Model {
 }
 
 impl Tables {
+    /// What it came to, and the numbers of those who were not in the group.
+    fn enrol(
+        &mut self,
+        account: AccountId,
+        group: Group,
+        members: Vec<NewMember>,
+    ) -> StoreResult<(Enrolled, Vec<u64>)> {
+        let exists = match group {
+            Group::Mango(mango) => self.mangoes.contains_key(&(account, mango)),
+            Group::Series(series) => self.series.contains_key(&(account, series)),
+        };
+        if !exists {
+            return Err(StoreError::Missing("the group"));
+        }
+        let (mut enrolled, mut added) = (Enrolled::default(), Vec::new());
+        for member in members {
+            let (number, is_changed) = self.upsert(account, member);
+            match (self.members.insert((account, group, number)), is_changed) {
+                (true, _) => {
+                    enrolled.added += 1;
+                    added.push(number);
+                }
+                (false, true) => enrolled.updated += 1,
+                (false, false) => enrolled.unchanged += 1,
+            }
+        }
+        Ok((enrolled, added))
+    }
+
     fn by_email(&self, account: AccountId, email: &str) -> Option<&ParticipantRecord> {
         let of_account = self.people.iter().filter(|((owner, _), _)| *owner == account).map(|(_, person)| person);
         of_account.into_iter().find(|person| person.participant.email.eq_ignore_ascii_case(email))

@@ -73,6 +73,7 @@ fn audience(mangoes: u8, excluded: u8) -> Audience {
         mangoes: ids(0, mangoes),
         excluded: ids(128, excluded),
         revision: 1,
+        listed: None,
     }
 }
 

@@ -40,6 +40,31 @@ async fn people_may_be_registered_for_a_series_itself() {
 }
 
 #[tokio::test]
+async fn who_registers_late_is_told_at_once_where_the_series_says_so() {
+    let world = World::new().await;
+    world.receiver().await;
+    let mango = world.mango_of(2).await;
+    let mut draft = super::world::weekly(&mango);
+    draft["lateJoiners"] = json!("announce");
+    let saved = world.post("/api/v1/webinars", draft).await.is(201);
+    let series = format!("/api/v1/webinars/{}", saved["id"].as_str().unwrap());
+    let list = "name,email\nPerson 1,p1@example.com\nLate,late@example.com\n";
+    let path = format!("{series}/registrations");
+    assert_eq!(world.post_list(&path, "text/csv", list).await.is(200)["added"], 2);
+
+    let events = world.get("/api/v1/events").await.is(200);
+    assert_eq!(events["data"].as_array().unwrap().len(), 2, "p1 knew already, as a member");
+    assert_eq!(
+        (&events["data"][0]["trigger"], &events["data"][0]["webinar"]["version"]),
+        (&json!("created"), &json!(1))
+    );
+    world.post_list(&path, "text/csv", list).await.is(200);
+    world.call("DELETE", &series).await.is(200);
+    world.post_list(&path, "text/csv", "name,email\nToo late,toolate@example.com\n").await.is(200);
+    assert_eq!(world.get("/api/v1/events").await.is(200)["data"].as_array().unwrap().len(), 3, "no news, no event");
+}
+
+#[tokio::test]
 async fn a_list_longer_than_a_batch_is_kept_whole() {
     let world = World::new().await;
     let mango = world.mango_of(2_345).await;

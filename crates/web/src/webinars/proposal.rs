@@ -1,10 +1,10 @@
 //! A version to be: parsed, compared with the last one, its announcement rendered. Saving it is one call of the store.
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
-use store::{Ending, NewEvent, SaveSeries, SeriesRecord};
+use store::{Ending, LateRegistration, NewEvent, NewMember, SaveSeries, SeriesRecord};
 use webinar::{
-    EventType, FieldError, LateJoiners, MangoId, OverrideDraft, Series, SeriesDraft, SeriesId, SeriesPart, Session,
-    Trigger,
+    EventType, FieldError, MangoId, OverrideDraft, Series, SeriesDraft, SeriesId, SeriesPart, Session, Trigger,
 };
 use wire::{AccountId, EventId};
 
@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::problem::Problem;
 
 /// A version that may be saved.
-pub(super) struct Proposal {
+pub(crate) struct Proposal {
     pub(super) series: Series,
     /// The version it is made from; `None` for the first.
     pub(super) last: Option<Series>,
@@ -68,7 +68,6 @@ impl Proposal {
 
     async fn of(app: &App, account: AccountId, plan: Plan) -> Result<Proposal, Problem> {
         let series = Series::parse(plan.id, plan.draft, &app.context.zones)?;
-        refuse_late_announcements(&series)?;
         let names = mango_names(app, account, series.mangoes(), "/mangoes").await?;
         mango_names(app, account, series.excluded_mangoes(), "/excludeMangoes").await?;
         let part = SeriesPart::render(series.sessions(), &names);
@@ -81,18 +80,37 @@ impl Proposal {
         if self.last.is_none() { Trigger::Created } else { Trigger::Updated }
     }
 
+    /// A stored version as it is, to be announced to those who come late. For them it is the first they hear of it.
+    pub(crate) async fn of_stored(app: &App, account: AccountId, record: &SeriesRecord) -> Result<Proposal, Problem> {
+        let (ending, from_version) = (Ending::GoesOn, record.version);
+        let plan = Plan { id: record.id, draft: record.draft.clone(), last: None, from_version, ending };
+        Proposal::of(app, account, plan).await
+    }
+
+    /// The announcement.
+    fn new_event(&self, app: &App, now: Timestamp) -> NewEvent {
+        NewEvent {
+            id: EventId::from_bytes(app.id_bytes(now)),
+            event: self.event,
+            trigger: self.trigger(),
+            attendee_instant: self.part.attendee_instant(),
+            series_part: self.part.as_bytes().to_vec().into(),
+            tzdb_version: app.context.zones.version().to_owned(),
+        }
+    }
+
+    /// The registration of people who come late to this version.
+    pub(crate) fn to_late_registration(&self, app: &App, members: Vec<NewMember>) -> LateRegistration {
+        let now = app.now();
+        let (series, event) = (self.series.clone(), self.new_event(app, now));
+        LateRegistration { series, version: self.from_version, members, event, now }
+    }
+
     /// Saves it and announces it.
     pub(super) async fn save(self, app: &App, account: AccountId) -> Result<SavedView, Problem> {
         let now = app.now();
         let trigger = self.trigger();
-        let event = NewEvent {
-            id: EventId::from_bytes(app.id_bytes(now)),
-            event: self.event,
-            trigger,
-            attendee_instant: self.part.attendee_instant(),
-            series_part: self.part.as_bytes().to_vec().into(),
-            tzdb_version: app.context.zones.version().to_owned(),
-        };
+        let event = self.new_event(app, now);
         let event_id = event.id;
         let series = self.series.clone();
         let save = SaveSeries { series, from_version: self.from_version, ending: self.ending, event, now };
@@ -109,17 +127,6 @@ impl Proposal {
 /// A stored version, read again. It was read before it was stored, so a failure is ours.
 pub(super) fn parse_stored(app: &App, record: &SeriesRecord) -> Result<Series, Problem> {
     Series::parse(record.id, record.draft.clone(), &app.context.zones).map_err(|error| Problem::internal(&error))
-}
-
-/// Promising it and not doing it would be worse than to refuse it.
-fn refuse_late_announcements(series: &Series) -> Result<(), Problem> {
-    match series.late_joiners() {
-        LateJoiners::Wait => Ok(()),
-        LateJoiners::Announce => Err(Problem::invalid(
-            "/lateJoiners",
-            "\"announce\" is not offered yet; give \"wait\" or leave it out: who joins later is told of the next update",
-        )),
-    }
 }
 
 /// The names of these mangoes, in their order; an error at each that does not exist.

@@ -57,7 +57,7 @@ impl Meter {
         Meter { started: Instant::now(), cpu: cpu_used(), disk_bytes: file_size(database), commits }
     }
 
-    /// Time and CPU end here; the disk is looked at by [`Reading::figures`], after a checkpoint.
+    /// Time and CPU end here; the disk is looked at by [`Meter::figures`], after a checkpoint.
     pub(super) fn stop(&self) -> Reading {
         Reading { seconds: self.started.elapsed().as_secs_f64(), cpu: cpu_used() - self.cpu, peak: peak_memory() }
     }
