@@ -10,13 +10,13 @@ use crate::attempt::{Failure, Outcome};
 /// A finished attempt, as far as the judge cares.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
-    /// 1 for the first.
-    pub number: u16,
+    /// How many attempts before it counted against the schedule.
+    pub charged: u16,
     /// What it came to.
     pub outcome: Outcome,
     /// The wait the receiver asked for by `Retry-After`, already within bounds.
     pub asked_wait: Option<Duration>,
-    /// A probe of a failing endpoint is not charged to the delivery it carried.
+    /// A probe of a failing endpoint is not charged to a delivery that has only begun its schedule.
     pub kind: AttemptKind,
 }
 
@@ -34,12 +34,12 @@ pub enum AttemptKind {
 pub enum Verdict {
     /// The receiver has it.
     Delivered,
-    /// Try again then, as attempt `number`.
+    /// Try again.
     RetryAt {
         /// When it is due.
         due: Timestamp,
-        /// Number of the attempt to come.
-        number: u16,
+        /// How many attempts have counted against the schedule by now.
+        charged: u16,
     },
     /// The schedule is used up.
     Abandon,
@@ -50,8 +50,8 @@ pub enum Verdict {
 pub enum Sign {
     /// It answers: a success, or a refusal of this one delivery.
     Alive,
-    /// It failed, and would fail the others too.
-    Failing,
+    /// It failed, and would fail the others too; it may have asked for this much time.
+    Failing(Duration),
     /// It asks for fewer requests, for this long.
     Throttling(Duration),
     /// 410: it is retired.
@@ -72,8 +72,11 @@ pub struct Jitter(f64);
 const GONE: u16 = 410;
 /// Receivers may ask for more time, but not for so long that nobody would notice a mistake.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
-/// Where a throttling receiver names no time.
+/// Where a throttling receiver names no time, or so little that nothing would be gained.
 const THROTTLE_WAIT: Duration = Duration::from_secs(5);
+/// A delivery that has been refused this often by its own schedule pays for probes too: otherwise one poisonous body
+/// could be the only probe of a quiet endpoint, for ever.
+const PAYS_FOR_PROBES_FROM: u16 = 3;
 /// Retries spread by a tenth to either side, so that failures of one moment do not return in one moment.
 const JITTER_SHARE: f64 = 0.1;
 
@@ -89,8 +92,8 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    fn delay_after(&self, attempt: u16) -> Option<Duration> {
-        self.delays.get(usize::from(attempt).saturating_sub(1)).copied()
+    fn delay_after(&self, charged: u16) -> Option<Duration> {
+        self.delays.get(usize::from(charged).saturating_sub(1)).copied()
     }
 }
 
@@ -111,27 +114,31 @@ pub fn judge(attempt: &Attempt, policy: &RetryPolicy, now: Timestamp, jitter: Ji
     if attempt.outcome.is_delivered() {
         return Verdict::Delivered;
     }
-    let is_charged = attempt.kind == AttemptKind::Ordinary && !matches!(attempt.outcome, Outcome::Answered(GONE | 429));
-    let delay = match policy.delay_after(attempt.number) {
+    let charged = attempt.charged.saturating_add(u16::from(is_charged(attempt)));
+    let delay = match policy.delay_after(charged) {
         Some(delay) => delay,
-        None if is_charged => return Verdict::Abandon,
+        None if is_charged(attempt) => return Verdict::Abandon,
         // The endpoint's fault, not this delivery's: it stays owed and waits with its lane.
         None => policy.delays.last().copied().unwrap_or(THROTTLE_WAIT),
     };
     let wait = jitter.spread(delay).max(attempt.asked_wait.unwrap_or_default());
-    let number = if is_charged { attempt.number.saturating_add(1) } else { attempt.number };
-    Verdict::RetryAt { due: now + wait, number }
+    Verdict::RetryAt { due: now + wait, charged }
+}
+
+/// Whether a failure counts against the delivery's own schedule.
+fn is_charged(attempt: &Attempt) -> bool {
+    let pays = attempt.kind == AttemptKind::Ordinary || attempt.charged >= PAYS_FOR_PROBES_FROM;
+    pays && !matches!(attempt.outcome, Outcome::Answered(GONE | 429))
 }
 
 /// Decides what an attempt says of its endpoint.
 pub fn sign_of(attempt: &Attempt) -> Sign {
+    let asked_wait = attempt.asked_wait.unwrap_or_default();
     match attempt.outcome {
         Outcome::Answered(GONE) => Sign::Gone,
-        Outcome::Answered(429) => Sign::Throttling(attempt.asked_wait.unwrap_or(THROTTLE_WAIT)),
-        Outcome::Answered(status @ (408 | 425 | 500..)) => match attempt.asked_wait {
-            Some(wait) if matches!(status, 502..=504) => Sign::Throttling(wait),
-            _ => Sign::Failing,
-        },
+        Outcome::Answered(429) => Sign::Throttling(asked_wait.max(THROTTLE_WAIT)),
+        Outcome::Answered(502..=504) => Sign::Failing(asked_wait),
+        Outcome::Answered(408 | 425 | 500..) => Sign::Failing(Duration::ZERO),
         Outcome::Answered(_) => Sign::Alive,
         Outcome::Failed(
             Failure::Dns
@@ -141,7 +148,7 @@ pub fn sign_of(attempt: &Attempt) -> Sign {
             | Failure::Timeout
             | Failure::ConnectionLost
             | Failure::BadAnswer,
-        ) => Sign::Failing,
+        ) => Sign::Failing(Duration::ZERO),
     }
 }
 

@@ -55,19 +55,20 @@ impl LaneState {
             (_, Sign::Gone) => LaneState::Gone { since: now },
             (state, Sign::Throttling(wait)) => state.throttled(now + wait),
             (LaneState::Healthy { .. }, Sign::Alive) => LaneState::Healthy { failures: 0 },
+            // What was in flight when the lane opened comes back, well or not; the wait that was asked for stands.
+            (open @ LaneState::Open { until, .. }, Sign::Alive | Sign::Failing(_)) if now < until => open,
             (LaneState::Open { failures, .. }, Sign::Alive) => LaneState::SlowStart { window: 2, failures },
             (LaneState::SlowStart { window, failures }, Sign::Alive) => match window.saturating_add(1) {
                 window if window >= limit => LaneState::Healthy { failures: 0 },
                 window => LaneState::SlowStart { window, failures },
             },
-            (LaneState::Healthy { failures }, Sign::Failing) if failures + 1 < FAILURES_TO_OPEN => {
+            (LaneState::Healthy { failures }, Sign::Failing(Duration::ZERO)) if failures + 1 < FAILURES_TO_OPEN => {
                 LaneState::Healthy { failures: failures + 1 }
             }
-            (LaneState::Healthy { .. }, Sign::Failing) => opened(1, now, jitter),
-            (LaneState::SlowStart { failures, .. }, Sign::Failing) => opened(failures + 1, now, jitter),
-            // What was in flight when the lane opened comes back failed too; that is not news.
-            (open @ LaneState::Open { until, .. }, Sign::Failing) if now < until => open,
-            (LaneState::Open { failures, .. }, Sign::Failing) => opened(failures.saturating_add(1), now, jitter),
+            (LaneState::Healthy { .. }, Sign::Failing(asked)) => opened(1, now + asked, now, jitter),
+            (LaneState::SlowStart { failures, .. } | LaneState::Open { failures, .. }, Sign::Failing(asked)) => {
+                opened(failures.saturating_add(1), now + asked, now, jitter)
+            }
         }
     }
 
@@ -81,14 +82,6 @@ impl LaneState {
         }
     }
 
-    /// The moment before which nothing may leave, if there is one.
-    pub fn closed_until(self, now: Timestamp) -> Option<Timestamp> {
-        match self {
-            LaneState::Open { until, .. } if until > now => Some(until),
-            _ => None,
-        }
-    }
-
     fn throttled(self, until: Timestamp) -> LaneState {
         match self {
             LaneState::Open { failures, until: already } => LaneState::Open { failures, until: already.max(until) },
@@ -98,9 +91,11 @@ impl LaneState {
     }
 }
 
-fn opened(failures: u32, now: Timestamp, jitter: Jitter) -> LaneState {
-    let doubled = PROBE_DELAY_FIRST.saturating_mul(1 << (failures - 1).min(16));
-    LaneState::Open { failures, until: now + jitter.spread(doubled.min(PROBE_DELAY_MAX)) }
+/// Open for the `failures`th time: until the growing delay is over, and not before `asked`.
+fn opened(failures: u32, asked: Timestamp, now: Timestamp, jitter: Jitter) -> LaneState {
+    let doubled = PROBE_DELAY_FIRST.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let until = now + jitter.spread(doubled.min(PROBE_DELAY_MAX));
+    LaneState::Open { failures, until: until.max(asked) }
 }
 
 #[cfg(test)]

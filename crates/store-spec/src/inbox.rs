@@ -35,6 +35,24 @@ pub async fn a_source_reads_back_and_its_id_is_given_once<S: Store>(mut world: W
     Ok(())
 }
 
+pub async fn the_keys_of_a_source_are_replaced_for_its_owner_alone<S: Store>(mut world: World<S>) -> StoreResult<()> {
+    let (ours, theirs) = (world.account().await?, world.account().await?);
+    let (_, mut record) = Sender::new(SourceId::from_bytes(world.id()), ours);
+    let keys = std::mem::take(&mut record.keys);
+    world.store.create_source(record.clone()).await?;
+    assert!(world.store.source(record.id).await?.as_ref() == Some(&record), "a source may wait for its keys");
+
+    assert!(!world.store.set_source_keys(theirs, record.id, keys.clone()).await?);
+    assert!(world.store.source(record.id).await?.as_ref() == Some(&record), "another account changes nothing");
+    assert!(!world.store.set_source_keys(ours, SourceId::from_bytes([9; 16]), keys.clone()).await?);
+
+    record.keys = keys;
+    assert!(world.store.set_source_keys(ours, record.id, record.keys.clone()).await?);
+    assert!(world.store.set_source_keys(ours, record.id, record.keys.clone()).await?, "the same keys again");
+    assert!(world.store.source(record.id).await?.as_ref() == Some(&record));
+    Ok(())
+}
+
 pub async fn a_message_is_stored_as_it_came<S: Store>(mut world: World<S>) -> StoreResult<()> {
     let account = world.account().await?;
     let sender = world.sender(account).await?;

@@ -147,6 +147,7 @@ macro_rules! suite {
             inbox,
             [
                 a_source_reads_back_and_its_id_is_given_once,
+                the_keys_of_a_source_are_replaced_for_its_owner_alone,
                 a_message_is_stored_as_it_came,
                 an_empty_and_a_large_body_are_stored_too,
                 a_copy_is_recognised_and_counted,

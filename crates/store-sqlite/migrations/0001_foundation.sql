@@ -184,6 +184,8 @@ create table exception (
     due_at integer check ((due_at is not null) = (state = 'retrying')),
     -- Of the attempt to come while retrying, of the last one once abandoned.
     attempt integer not null check (attempt between 1 and 65535),
+    -- How many attempts have counted against the delivery's own schedule.
+    charged integer not null default 0,
     last_outcome integer,
     last_at integer,
     primary key (account, fan_out, participant)

@@ -45,6 +45,14 @@ impl Inbox for SqliteStore {
         self.readers.read(move |connection| list(connection, &sql, [number(account)], read_source)).await
     }
 
+    async fn set_source_keys(&self, account: AccountId, id: SourceId, keys: Vec<String>) -> StoreResult<bool> {
+        let keys = serde_json::to_string(&keys).map_err(StoreError::broken)?;
+        let sql = "update source set keys = ?3 where account = ?1 and source = ?2";
+        self.writer
+            .write(move |connection| Ok(change(connection, sql, (number(account), id.as_bytes(), keys))? > 0))
+            .await
+    }
+
     async fn source(&self, id: SourceId) -> StoreResult<Option<SourceRecord>> {
         let sql = format!("{SOURCE} where source = ?1");
         self.readers.read(move |connection| find(connection, &sql, [id.as_bytes()], read_source)).await

@@ -107,12 +107,10 @@ impl Listing<'_> {
     }
 
     fn add_exceptions(&mut self, fan_out: FanOutRow, below: i64) -> StoreResult<()> {
-        let state = match self.filter.status {
-            Some(DeliveryStatus::Delivered) => return Ok(()),
-            Some(DeliveryStatus::Retrying) => Some("retrying"),
-            Some(DeliveryStatus::Abandoned) => Some("abandoned"),
-            None => None,
-        };
+        if self.filter.status == Some(DeliveryStatus::Delivered) {
+            return Ok(());
+        }
+        let state = self.filter.status.map(state_of);
         let sql = format!(
             "{EXCEPTION} and x.participant < ?3 and (?4 is null or x.participant = ?4) and (?5 is null or x.state = ?5)
              order by x.participant desc limit ?6"
@@ -180,20 +178,35 @@ impl Listing<'_> {
         let sql = if self.filter.event.is_some() { FAN_OUTS_OF_EVENT } else { FAN_OUTS };
         let event = self.filter.event.map(|id| id.as_bytes().to_vec());
         let endpoint = self.filter.endpoint.map(|id| id.as_bytes().to_vec());
-        let values = (number(self.account), before, event, endpoint, FAN_OUTS_AT_ONCE);
+        let state = self.filter.status.map(state_of);
+        let values = (number(self.account), before, event, endpoint, FAN_OUTS_AT_ONCE, state);
         list(self.connection, sql, values, read_fan_out)
+    }
+}
+
+/// A status as `exception.state` holds it.
+fn state_of(status: DeliveryStatus) -> &'static str {
+    match status {
+        DeliveryStatus::Delivered => "delivered",
+        DeliveryStatus::Retrying => "retrying",
+        DeliveryStatus::Abandoned => "abandoned",
     }
 }
 
 pub(crate) const FAN_OUTS: &str = "select fan_out, event, endpoint from fan_out
     where account = ?1 and fan_out < ?2 and ?3 is null and (?4 is null or endpoint = ?4)
+    and (?6 is not 'retrying' or retrying > 0) and (?6 is not 'abandoned' or abandoned > 0)
     order by fan_out desc limit ?5";
 /// Left to itself, SQLite walks through all the account's fan-outs, which are already in order.
 pub(crate) const FAN_OUTS_OF_EVENT: &str = "select fan_out, event, endpoint from fan_out indexed by fan_out_by_event
     where account = ?1 and fan_out < ?2 and event = ?3 and (?4 is null or endpoint = ?4)
+    and (?6 is not 'retrying' or retrying > 0) and (?6 is not 'abandoned' or abandoned > 0)
     order by fan_out desc limit ?5";
-const EXCEPTION: &str = "select x.participant, x.state, x.due_at, x.attempt, x.last_outcome, x.last_at
-    from exception as x where x.account = ?1 and x.fan_out = ?2";
+/// What is due while its lane waits for a failing endpoint is tried when the lane is.
+const EXCEPTION: &str = "select x.participant, x.state, max(x.due_at, coalesce(l.open_until, 0)), x.attempt,
+    x.last_outcome, x.last_at
+    from exception as x left join lane as l on l.account = x.account and l.endpoint = x.endpoint
+    where x.account = ?1 and x.fan_out = ?2";
 
 pub(crate) const SEGMENTS_BELOW: &str = "select outcomes from segment
     where account = ?1 and fan_out = ?2 and first_participant < ?3

@@ -33,7 +33,7 @@ pub(crate) const CLAIM: &str = "update lane set owner = ?2, lease_until = ?3, ep
         order by due_at, account, endpoint limit ?4)
     returning account, endpoint, epoch, due_at";
 pub(crate) const DUE_RETRIES: &str = "select x.fan_out, x.participant, x.place, x.attempt,
-    p.name, p.email, p.phone, p.timezone
+    p.name, p.email, p.phone, p.timezone, x.charged
     from exception as x
     join participant as p on p.account = x.account and p.participant = x.participant
     where x.account = ?1 and x.endpoint = ?2 and x.due_at <= ?3
@@ -147,6 +147,7 @@ impl Lanes for SqliteStore {
                     Ok(Retry {
                         fan_out: row.get::<_, Id<_>>(0)?.0,
                         attempt: row.get(3)?,
+                        charged: row.get(8)?,
                         recipient: Recipient { place, participant: reader.read(row, 4)? },
                     })
                 })

@@ -1,6 +1,8 @@
 //! Opening the file: settings that hold the promises, read back; and the reasons to refuse.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -57,6 +59,8 @@ pub enum OpenError {
 
 /// The first version without the WAL-reset bug.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// The file holds secrets and personal data, so it is its owner's alone. SQLite gives its log the file's own mode.
+const OWNER_ONLY: u32 = 0o600;
 /// An administrative command beside the server holds the write lock for one batch at most; this is ample.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A new file is switched to its log within milliseconds; beyond this something else is wrong.
@@ -77,7 +81,12 @@ impl ServerLock {
     /// Takes the lock beside the file, or says that another server has it.
     pub fn take(path: &Path) -> Result<ServerLock, OpenError> {
         let lock_path = PathBuf::from(format!("{}.lock", path.display()));
-        let file = File::create(&lock_path)
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(OWNER_ONLY)
+            .open(&lock_path)
             .map_err(|error| OpenError::NotWritable { path: lock_path.clone(), reason: error.to_string() })?;
         match file.try_lock() {
             Ok(()) => Ok(ServerLock { _file: file }),
@@ -94,8 +103,9 @@ pub(crate) fn writable(path: &Path) -> Result<Connection, OpenError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(OpenError::FaultySqlite(rusqlite::version()));
     }
+    create_private(path).map_err(|error| OpenError::NotWritable { path: path.to_owned(), reason: error.to_string() })?;
     let told = |source| told(path, source);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(told)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(told)?;
     // SQLite opens what it may only read all the same, and a schema that needs no migration writes nothing.
@@ -105,6 +115,14 @@ pub(crate) fn writable(path: &Path) -> Result<Connection, OpenError> {
     set_durable(&connection).map_err(told)??;
     migrate::run(&mut connection, path)?;
     Ok(connection)
+}
+
+/// Makes a new file before SQLite would, which leaves its mode to the umask. What is there keeps the mode it has.
+fn create_private(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn set_durable(connection: &Connection) -> rusqlite::Result<Result<(), OpenError>> {

@@ -64,18 +64,18 @@ fn save_cursors(connection: &Connection, lease: Lease, settlement: &Settlement) 
 }
 
 fn save_exception(connection: &Connection, lease: Lease, exception: &Exception) -> StoreResult<()> {
-    let (state, due_at, attempt) = match exception.state {
-        ExceptionState::Retrying { due, attempt } => ("retrying", Some(millis(due)), attempt),
-        ExceptionState::Abandoned { attempts } => ("abandoned", None, attempts),
+    let (state, due_at, attempt, charged) = match exception.state {
+        ExceptionState::Retrying { due, attempt, charged } => ("retrying", Some(millis(due)), attempt, charged),
+        ExceptionState::Abandoned { attempts } => ("abandoned", None, attempts, attempts),
     };
     run(
         connection,
         "insert into exception (account, fan_out, participant, place, endpoint, state, due_at, attempt,
-                                last_outcome, last_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                                charged, last_outcome, last_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          on conflict (account, fan_out, participant) do update
          set state = excluded.state, due_at = excluded.due_at, attempt = excluded.attempt,
-             last_outcome = excluded.last_outcome, last_at = excluded.last_at",
+             charged = excluded.charged, last_outcome = excluded.last_outcome, last_at = excluded.last_at",
         (
             number(lease.account),
             exception.fan_out.as_bytes(),
@@ -85,6 +85,7 @@ fn save_exception(connection: &Connection, lease: Lease, exception: &Exception) 
             state,
             due_at,
             attempt,
+            charged,
             exception.last.map(|(outcome, _)| outcome.number()),
             exception.last.map(|(_, at)| millis(at)),
         ),

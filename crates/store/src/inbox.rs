@@ -21,7 +21,8 @@ pub struct SourceRecord {
     pub account: AccountId,
     /// For people.
     pub name: String,
-    /// The keys its sender signs with, in text: `whsec_…` or `whpk_…`, all valid at once.
+    /// The keys its sender signs with, in text: `whsec_…` or `whpk_…`, all valid at once. A source without
+    /// any waits for them: its sender may have to know the path before it tells its key.
     pub keys: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
@@ -94,6 +95,9 @@ pub trait Inbox: Send + Sync {
 
     /// An account's sources, oldest first.
     async fn sources(&self, account: AccountId) -> StoreResult<Vec<SourceRecord>>;
+
+    /// Replaces the keys of a source. `false` where the account has no source with this id.
+    async fn set_source_keys(&self, account: AccountId, id: SourceId, keys: Vec<String>) -> StoreResult<bool>;
 
     /// The source with this id, whosever it is: what an incoming request names.
     async fn source(&self, id: SourceId) -> StoreResult<Option<SourceRecord>>;

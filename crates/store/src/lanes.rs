@@ -91,6 +91,8 @@ pub struct Retry {
     pub recipient: Recipient,
     /// Number of the attempt to come.
     pub attempt: u16,
+    /// How many attempts have counted against its schedule.
+    pub charged: u16,
 }
 
 /// A delivery that did not simply succeed: the only deliveries that are rows.
@@ -115,6 +117,8 @@ pub enum ExceptionState {
         due: Timestamp,
         /// Number of the attempt to come.
         attempt: u16,
+        /// How many attempts have counted against its schedule: not those that its endpoint was to blame for.
+        charged: u16,
     },
     /// Given up.
     Abandoned {

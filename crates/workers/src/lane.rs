@@ -145,7 +145,7 @@ impl Lane {
 
     fn note(&mut self, done: Done, now: Timestamp) {
         let attempt = Attempt {
-            number: done.errand.attempt,
+            charged: done.errand.charged,
             outcome: done.outcome,
             asked_wait: done.asked_wait,
             kind: done.kind,

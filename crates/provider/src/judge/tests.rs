@@ -1,21 +1,22 @@
 use super::*;
 
 const MIDDLE: Jitter = Jitter(0.5);
+const FAILING: Sign = Sign::Failing(Duration::ZERO);
 
 fn now() -> Timestamp {
     "2026-11-23T10:00:00Z".parse().expect("a timestamp")
 }
 
 fn first(outcome: Outcome) -> Attempt {
-    Attempt { number: 1, outcome, asked_wait: None, kind: AttemptKind::Ordinary }
+    Attempt { charged: 0, outcome, asked_wait: None, kind: AttemptKind::Ordinary }
 }
 
 fn verdict(attempt: &Attempt) -> Verdict {
     judge(attempt, &RetryPolicy::default(), now(), MIDDLE)
 }
 
-fn retry_in(seconds: i64, number: u16) -> Verdict {
-    Verdict::RetryAt { due: now() + jiff::SignedDuration::from_secs(seconds), number }
+fn retry_in(seconds: i64, charged: u16) -> Verdict {
+    Verdict::RetryAt { due: now() + jiff::SignedDuration::from_secs(seconds), charged }
 }
 
 #[test]
@@ -23,10 +24,10 @@ fn every_status_class_has_its_verdict_and_its_sign() {
     let throttled = Sign::Throttling(THROTTLE_WAIT);
     for (statuses, expected, sign) in [
         (&[200, 201, 202, 204, 299][..], Verdict::Delivered, Sign::Alive),
-        (&[100, 199, 300, 301, 302, 307, 308, 400, 401, 404, 409, 413, 422, 451], retry_in(5, 2), Sign::Alive),
-        (&[408, 425, 500, 502, 503, 504, 599, 600, 999], retry_in(5, 2), Sign::Failing),
-        (&[429], retry_in(5, 1), throttled),
-        (&[410], retry_in(5, 1), Sign::Gone),
+        (&[100, 199, 300, 301, 302, 307, 308, 400, 401, 404, 409, 413, 422, 451], retry_in(5, 1), Sign::Alive),
+        (&[408, 425, 500, 502, 503, 504, 599, 600, 999], retry_in(5, 1), FAILING),
+        (&[429], retry_in(5, 0), throttled),
+        (&[410], retry_in(5, 0), Sign::Gone),
     ] {
         for status in statuses {
             let attempt = first(Outcome::Answered(*status));
@@ -40,8 +41,8 @@ fn every_status_class_has_its_verdict_and_its_sign() {
 fn every_failure_without_an_answer_is_the_endpoints() {
     for number in 1..100 {
         if let Some(outcome) = Outcome::from_number(number) {
-            assert_eq!(sign_of(&first(outcome)), Sign::Failing, "{outcome}");
-            assert_eq!(verdict(&first(outcome)), retry_in(5, 2), "{outcome}");
+            assert_eq!(sign_of(&first(outcome)), FAILING, "{outcome}");
+            assert_eq!(verdict(&first(outcome)), retry_in(5, 1), "{outcome}");
         }
     }
 }
@@ -50,26 +51,32 @@ fn every_failure_without_an_answer_is_the_endpoints() {
 fn the_tenth_failure_ends_a_delivery_after_75_hours_and_35_minutes() {
     let mut attempt = first(Outcome::Answered(400));
     let mut elapsed = Duration::ZERO;
-    while let Verdict::RetryAt { due, number } = verdict(&attempt) {
+    while let Verdict::RetryAt { due, charged } = verdict(&attempt) {
         elapsed += Duration::try_from(due.duration_since(now())).expect("later");
-        attempt.number = number;
+        attempt.charged = charged;
     }
-    assert_eq!(attempt.number, 10);
+    assert_eq!(attempt.charged, 9, "the tenth was the last");
     assert_eq!(elapsed, Duration::from_secs(75 * 3600 + 35 * 60 + 5));
 }
 
 #[test]
-fn a_probe_is_never_charged() {
-    let attempt = Attempt { kind: AttemptKind::Probe, number: 10, ..first(Outcome::Failed(Failure::Connect)) };
-    assert_eq!(verdict(&attempt), retry_in(24 * 3600, 10));
+fn a_probe_is_charged_only_to_a_delivery_that_has_failed_by_itself() {
+    let probe = |charged| Attempt { kind: AttemptKind::Probe, charged, ..first(Outcome::Failed(Failure::Connect)) };
+    assert_eq!(verdict(&probe(0)), retry_in(5, 0));
+    assert_eq!(verdict(&probe(2)), retry_in(300, 2));
+    assert_eq!(verdict(&probe(3)), retry_in(7200, 4));
+    assert_eq!(verdict(&probe(9)), Verdict::Abandon);
 }
 
 #[test]
 fn a_receiver_may_ask_for_more_time_but_not_for_less() {
     let asked = |seconds| Attempt { asked_wait: Some(Duration::from_secs(seconds)), ..first(Outcome::Answered(503)) };
-    assert_eq!(verdict(&asked(90)), retry_in(90, 2));
-    assert_eq!(verdict(&asked(0)), retry_in(5, 2));
-    assert_eq!(sign_of(&asked(90)), Sign::Throttling(Duration::from_secs(90)));
+    assert_eq!(verdict(&asked(90)), retry_in(90, 1));
+    assert_eq!(verdict(&asked(0)), retry_in(5, 1));
+    assert_eq!(sign_of(&asked(90)), Sign::Failing(Duration::from_secs(90)));
+    let throttled = |seconds| Attempt { outcome: Outcome::Answered(429), ..asked(seconds) };
+    assert_eq!(sign_of(&throttled(90)), Sign::Throttling(Duration::from_secs(90)));
+    assert_eq!(sign_of(&throttled(0)), Sign::Throttling(THROTTLE_WAIT), "no busy loop, whatever is asked");
 }
 
 #[test]

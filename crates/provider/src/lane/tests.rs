@@ -2,6 +2,7 @@ use super::*;
 
 const LIMIT: u32 = 64;
 const MIDDLE: u64 = 1 << 63;
+const FAILING: Sign = Sign::Failing(Duration::ZERO);
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).expect("in range")
@@ -12,12 +13,12 @@ fn after(state: LaneState, sign: Sign, seconds: i64) -> LaneState {
 }
 
 fn failing() -> LaneState {
-    (0..5).fold(LaneState::default(), |state, _| after(state, Sign::Failing, 0))
+    (0..5).fold(LaneState::default(), |state, _| after(state, FAILING, 0))
 }
 
 #[test]
 fn a_few_failures_change_nothing_and_an_answer_forgets_them() {
-    let shaken = (0..4).fold(LaneState::default(), |state, _| after(state, Sign::Failing, 0));
+    let shaken = (0..4).fold(LaneState::default(), |state, _| after(state, FAILING, 0));
     assert_eq!(shaken.window(LIMIT, at(0)), LIMIT);
     assert_eq!(after(shaken, Sign::Alive, 0), LaneState::default());
 }
@@ -25,13 +26,12 @@ fn a_few_failures_change_nothing_and_an_answer_forgets_them() {
 #[test]
 fn five_failures_in_a_row_close_the_lane_to_all_but_one_probe() {
     let open = failing();
-    assert_eq!(open.closed_until(at(0)), Some(at(5)));
     assert_eq!((open.window(LIMIT, at(4)), open.window(LIMIT, at(5))), (0, 1));
 }
 
 #[test]
 fn failures_of_requests_already_in_flight_do_not_lengthen_the_wait() {
-    assert_eq!(after(failing(), Sign::Failing, 3), failing());
+    assert_eq!(after(failing(), FAILING, 3), failing());
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn failed_probes_double_the_wait_up_to_five_minutes() {
     let mut waits = Vec::new();
     for _ in 0..9 {
         let LaneState::Open { until, .. } = state else { panic!("{state:?}") };
-        state = state.after(Sign::Failing, LIMIT, until, Jitter::from_bits(MIDDLE));
+        state = state.after(FAILING, LIMIT, until, Jitter::from_bits(MIDDLE));
         let LaneState::Open { until: next, .. } = state else { panic!("{state:?}") };
         waits.push(next.duration_since(until).as_secs());
     }
@@ -59,14 +59,34 @@ fn an_answer_to_the_probe_starts_slowly_and_ends_healthy() {
 
 #[test]
 fn a_relapse_goes_on_where_the_outage_stood() {
-    let relapsed = after(after(failing(), Sign::Alive, 5), Sign::Failing, 6);
-    assert_eq!(relapsed.closed_until(at(6)), Some(at(16)));
+    let relapsed = after(after(failing(), Sign::Alive, 5), FAILING, 6);
+    assert_eq!(relapsed, LaneState::Open { failures: 2, until: at(16) });
 }
 
 #[test]
 fn throttling_waits_as_asked_and_counts_no_failure() {
     let waiting = after(LaneState::default(), Sign::Throttling(Duration::from_secs(30)), 0);
     assert_eq!(waiting, LaneState::Open { failures: 0, until: at(30) });
+}
+
+#[test]
+fn answers_that_were_in_flight_do_not_cut_short_the_wait_that_was_asked_for() {
+    let waiting = after(LaneState::default(), Sign::Throttling(Duration::from_secs(3600)), 0);
+    assert_eq!(after(waiting, Sign::Alive, 1), waiting);
+    assert_eq!(after(waiting, Sign::Alive, 3600), LaneState::SlowStart { window: 2, failures: 0 });
+}
+
+#[test]
+fn a_failing_endpoint_that_asks_for_little_time_is_probed_less_and_less_all_the_same() {
+    let soon = Sign::Failing(Duration::from_secs(1));
+    let mut state = after(LaneState::default(), soon, 0);
+    for (seconds, wait) in [(5, 10), (15, 20), (35, 40)] {
+        state = after(state, soon, seconds);
+        assert_eq!(state.window(LIMIT, at(seconds + wait - 1)), 0);
+        assert_eq!(state.window(LIMIT, at(seconds + wait)), 1);
+    }
+    let later = after(LaneState::default(), Sign::Failing(Duration::from_secs(900)), 0);
+    assert_eq!(later, LaneState::Open { failures: 1, until: at(900) });
 }
 
 #[test]

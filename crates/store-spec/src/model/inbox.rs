@@ -36,6 +36,12 @@ impl Inbox for Model {
         Ok(sources)
     }
 
+    async fn set_source_keys(&self, account: AccountId, id: SourceId, keys: Vec<String>) -> StoreResult<bool> {
+        let mut tables = self.tables();
+        let found = tables.sources.iter_mut().find(|source| source.account == account && source.id == id);
+        Ok(found.map(|source| source.keys = keys).is_some())
+    }
+
     async fn source(&self, id: SourceId) -> StoreResult<Option<SourceRecord>> {
         Ok(self.tables().sources.iter().find(|source| source.id == id).cloned())
     }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use provider::lane::LaneState;
 use provider::segment::Entry;
 use store::{
     AttemptRecord, DeliveryCursor, DeliveryDetail, DeliveryFilter, DeliveryPart, DeliveryStatus, DeliverySummary,
@@ -88,7 +89,14 @@ impl Tables {
 
     fn with_row(&self, account: AccountId, row: &FanOutRow, exception: &Exception) -> DeliverySummary {
         let (status, attempts, next_attempt_at) = match exception.state {
-            ExceptionState::Retrying { due, attempt } => (DeliveryStatus::Retrying, attempt - 1, Some(due)),
+            ExceptionState::Retrying { due, attempt, .. } => {
+                let health = self.endpoints.get(&(account, row.endpoint)).map(|row| row.endpoint.health);
+                let at = match health {
+                    Some(LaneState::Open { until, .. }) => due.max(until),
+                    _ => due,
+                };
+                (DeliveryStatus::Retrying, attempt - 1, Some(at))
+            }
             ExceptionState::Abandoned { attempts } => (DeliveryStatus::Abandoned, attempts, None),
         };
         let last = exception.last.map(|(outcome, finished_at)| AttemptRecord {

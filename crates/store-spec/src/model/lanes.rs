@@ -104,7 +104,9 @@ impl Lanes for Model {
         let retries = due.into_iter().take(limit).filter_map(|(_, fan_out, _, exception)| {
             let recipient = tables.recipient(lease.account, exception.place)?;
             match exception.state {
-                ExceptionState::Retrying { attempt, .. } => Some(Retry { fan_out, recipient, attempt }),
+                ExceptionState::Retrying { attempt, charged, .. } => {
+                    Some(Retry { fan_out, recipient, attempt, charged })
+                }
                 ExceptionState::Abandoned { .. } => None,
             }
         });

@@ -52,7 +52,7 @@ impl Report {
     /// Attempt `attempt` failed; the next is due then.
     pub fn retrying(mut self, place: Place, attempt: u16, due: Timestamp) -> Report {
         self.entries.push(self.entry(place.participant, attempt, refused()));
-        self.row(place, ExceptionState::Retrying { due, attempt: attempt + 1 }, Some(refused()))
+        self.row(place, ExceptionState::Retrying { due, attempt: attempt + 1, charged: attempt }, Some(refused()))
     }
 
     /// Attempt `attempt` failed and was the last.
@@ -63,7 +63,7 @@ impl Report {
 
     /// The first attempt is still on its way, and the cursor passes.
     pub fn straggling(self, place: Place, due: Timestamp) -> Report {
-        self.row(place, ExceptionState::Retrying { due, attempt: 1 }, None)
+        self.row(place, ExceptionState::Retrying { due, attempt: 1, charged: 0 }, None)
     }
 
     /// Everyone up to here is finished.

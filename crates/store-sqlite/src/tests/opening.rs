@@ -121,6 +121,19 @@ fn a_new_file_may_be_opened_by_many_at_once() {
     });
 }
 
+#[tokio::test]
+async fn the_files_of_a_database_are_its_owners_alone() -> StoreResult<()> {
+    let disk = Disk::new();
+    let (store, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).unwrap();
+    World::new(store).account().await?;
+    for ending in ["", "-wal", "-shm", ".lock"] {
+        let path = format!("{}{ending}", disk.path().display());
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{path}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_directory_in_place_of_the_file_is_refused() {
     let disk = Disk::new();

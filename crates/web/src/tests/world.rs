@@ -225,7 +225,7 @@ impl World {
                     segments: vec![(fan_out.id, Segment::pack(entries).unwrap())],
                     cursors: vec![(fan_out.id, third)],
                     exceptions: vec![
-                        exception(second, ExceptionState::Retrying { due, attempt: 2 }, timeout),
+                        exception(second, ExceptionState::Retrying { due, attempt: 2, charged: 1 }, timeout),
                         exception(third, ExceptionState::Abandoned { attempts: 1 }, Outcome::Answered(404)),
                     ],
                     delivered: vec![(fan_out.id, 1)],

@@ -48,7 +48,9 @@ impl Ledger {
                 }
                 return;
             }
-            Verdict::RetryAt { due, number } => ExceptionState::Retrying { due, attempt: number },
+            Verdict::RetryAt { due, charged } => {
+                ExceptionState::Retrying { due, attempt: attempt.saturating_add(1), charged }
+            }
             Verdict::Abandon => ExceptionState::Abandoned { attempts: attempt },
         };
         self.exceptions.push(Exception { fan_out, place, state, last: Some((done.outcome, now)) });

@@ -80,7 +80,7 @@ impl Plan {
         match self.retries.pop_front() {
             Some((letter, retry)) => {
                 let Recipient { place, participant } = retry.recipient;
-                Some(Errand { letter, place, participant, attempt: retry.attempt })
+                Some(Errand { letter, place, participant, attempt: retry.attempt, charged: retry.charged })
             }
             None => self.sweeps.iter_mut().find_map(Sweep::next),
         }
@@ -100,7 +100,7 @@ impl Plan {
         for sweep in &mut self.sweeps {
             for place in sweep.pass_stragglers() {
                 self.rows.take((sweep.id(), place.participant));
-                let state = ExceptionState::Retrying { due: now + STRAGGLER_DUE_AFTER, attempt: 1 };
+                let state = ExceptionState::Retrying { due: now + STRAGGLER_DUE_AFTER, attempt: 1, charged: 0 };
                 settlement.exceptions.push(Exception { fan_out: sweep.id(), place, state, last: None });
             }
             settlement.cursors.extend(sweep.moved_cursor().map(|cursor| (sweep.id(), cursor)));

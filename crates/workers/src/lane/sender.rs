@@ -27,6 +27,7 @@ pub(crate) struct Errand {
     pub(crate) place: Place,
     pub(crate) participant: Participant,
     pub(crate) attempt: u16,
+    pub(crate) charged: u16,
 }
 
 /// What all deliveries of a fan-out share, made ready for sending.

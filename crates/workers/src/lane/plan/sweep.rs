@@ -75,7 +75,7 @@ impl Sweep {
             match self.waiting.pop_front()? {
                 Waiting::ToTell(Recipient { place, participant }) => {
                     self.frontier.give_out(place);
-                    return Some(Errand { letter: self.letter.clone(), place, participant, attempt: 1 });
+                    return Some(Errand { letter: self.letter.clone(), place, participant, attempt: 1, charged: 0 });
                 }
                 Waiting::Finished(place) => {
                     self.frontier.give_out(place);
