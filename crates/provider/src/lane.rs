@@ -72,6 +72,16 @@ impl LaneState {
         }
     }
 
+    /// Its name, as stores and people know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            LaneState::Healthy { .. } => "healthy",
+            LaneState::SlowStart { .. } => "slow_start",
+            LaneState::Open { .. } => "open",
+            LaneState::Gone { .. } => "gone",
+        }
+    }
+
     /// How many requests may be in flight now, of at most `limit`.
     pub fn window(self, limit: u32, now: Timestamp) -> u32 {
         match self {

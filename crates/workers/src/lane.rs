@@ -1,12 +1,15 @@
 //! One lane at work: it keeps a window of requests in flight, judges what comes back, and commits outcomes in segments.
 //! Everything about its endpoint (order, pace, breaker) is decided here, by its one owner, without locks.
 
+mod commit;
 mod ledger;
 mod plan;
 mod sender;
 
+use std::mem::discriminant;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, OptionFuture};
@@ -14,81 +17,104 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use provider::judge::{Attempt, AttemptKind, Jitter, RetryPolicy, judge, sign_of};
 use provider::lane::LaneState;
-use store::{FailPoint, Lease, Settled, Settlement, StoreError, StoreResult};
+use store::{EndpointSwitch, FailPoint, Lease, Settled, StoreError, StoreResult};
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::{Context, LEASE_FOR};
+use commit::Commit;
 use ledger::Ledger;
-use plan::Plan;
+use plan::{Fetched, Plan};
 use sender::{Done, Sender};
 
-/// Outcomes are committed at least this often, so that a crash repeats little and readers see progress.
+/// Outcomes are looked at this often, and committed if there are enough of them to be worth an fsync.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
-/// Renewing, and looking for retries that have become due.
+/// Renewing, and looking for what has become due.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
 /// Outcomes that may wait for the disk. Beyond it the lane sends nothing new: a bound on what a crash repeats.
 const UNSETTLED_MAX: usize = 4_096;
-/// After a failed commit.
-const SETTLE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How long a lane may keep its place while others wait for one.
+const TURN_MAX: Duration = Duration::from_secs(60);
 
-type Settling = Pin<Box<dyn Future<Output = StoreResult<Settled>> + Send>>;
 type Attempting = Pin<Box<dyn Future<Output = Done> + Send>>;
+type Renewing = Pin<Box<dyn Future<Output = StoreResult<()>> + Send>>;
+
+/// What a lane learns from its supervisor while it works.
+#[derive(Clone)]
+pub(crate) struct Signals {
+    /// Holds `true` once the process is to stop.
+    pub(crate) stop: watch::Receiver<bool>,
+    /// All places are taken, and other lanes are due.
+    pub(crate) is_crowded: Arc<AtomicBool>,
+}
 
 /// A leased lane.
 pub(crate) struct Lane {
     context: Context,
     lease: Lease,
-    stop: watch::Receiver<bool>,
+    signals: Signals,
     retries: RetryPolicy,
     health: LaneState,
     /// The health that the store knows.
     stored_health: LaneState,
     is_paused: bool,
+    /// Why the lane cannot go on reading: it finishes what is in flight, commits, and ends.
+    leaving: Option<StoreError>,
     plan: Plan,
     in_flight: FuturesUnordered<Attempting>,
     ledger: Ledger,
-    settling: Option<Settling>,
+    commit: Commit,
+    renewing: Option<Renewing>,
     renewed_at: Instant,
+    opened_at: Instant,
 }
 
 impl Lane {
-    pub(crate) fn new(context: Context, lease: Lease, stop: watch::Receiver<bool>) -> Lane {
+    pub(crate) fn new(context: Context, lease: Lease, signals: Signals) -> Lane {
+        let now = Instant::now();
         Lane {
             plan: Plan::new(context.lanes.clone(), lease),
             context,
             lease,
-            stop,
+            signals,
             retries: RetryPolicy::default(),
             health: LaneState::default(),
             stored_health: LaneState::default(),
             is_paused: false,
+            leaving: None,
             in_flight: FuturesUnordered::new(),
             ledger: Ledger::default(),
-            settling: None,
-            renewed_at: Instant::now(),
+            commit: Commit::default(),
+            renewing: None,
+            renewed_at: now,
+            opened_at: now,
         }
     }
 
-    /// Works until there is nothing that may be sent now, then gives the lane back.
+    /// Works until there is nothing that may be sent now, then gives the lane back. Only the loss of the lease ends it
+    /// at once: what is in flight then belongs to the next owner.
     pub(crate) async fn run(mut self) -> StoreResult<()> {
         let sender = self.open().await?;
         let mut flush = steady(FLUSH_INTERVAL);
         let mut housekeeping = steady(HOUSEKEEPING_INTERVAL);
         loop {
             self.fill(&sender);
+            if self.in_flight.is_empty() && self.may_settle() {
+                self.settle();
+            }
             if self.is_done() {
                 break;
             }
             tokio::select! {
                 // Answers come without end under load, so what serves them is looked at first; each costs little.
                 biased;
-                Some(fetched) = OptionFuture::from(self.plan.fetching()) => self.plan.take_in(fetched?),
-                Some(settled) = OptionFuture::from(self.settling.as_mut()) => self.take_settled(settled?),
-                _ = flush.tick(), if self.settling.is_none() && !self.ledger.is_empty() => self.settle(),
-                _ = housekeeping.tick() => self.keep_house().await?,
+                Some(fetched) = OptionFuture::from(self.plan.fetching()) => self.take_in(fetched)?,
+                Some(settled) = OptionFuture::from(self.commit.under_way()) => self.take_settled(settled?),
+                Some(renewed) = OptionFuture::from(self.renewing.as_mut()) => self.take_renewed(renewed)?,
+                _ = flush.tick(), if self.may_settle() => self.settle_if_worth_it(),
+                _ = housekeeping.tick() => self.keep_house(),
                 Some(done) = self.in_flight.next(), if !self.in_flight.is_empty() => self.note_all(done),
-                Ok(()) = self.stop.changed() => {}
+                Ok(()) = self.signals.stop.changed() => {}
             }
         }
         self.finish().await
@@ -98,9 +124,16 @@ impl Lane {
         let work = self.context.lanes.work(self.lease).await?;
         self.health = work.endpoint.health;
         self.stored_health = work.endpoint.health;
+        self.is_paused = work.endpoint.switch == EndpointSwitch::Paused;
         let sender = Sender::new(&self.context, &work.endpoint)?;
         self.plan.open(work.fan_outs);
-        self.plan.want_retries(self.context.clock.now());
+        let now = self.context.clock.now();
+        self.plan.want_retries(now);
+        // Counting a large audience may have taken a good part of the lease.
+        if self.renewed_at.elapsed() > LEASE_FOR / 3 {
+            self.context.lanes.renew(self.lease, now, LEASE_FOR).await?;
+            self.renewed_at = Instant::now();
+        }
         Ok(Arc::new(sender))
     }
 
@@ -115,21 +148,25 @@ impl Lane {
                     AttemptKind::Ordinary
                 }
             };
-            while self.in_flight.len() < window && self.ledger.len() < UNSETTLED_MAX {
+            while self.in_flight.len() < window && self.ledger.len() + self.commit.outcomes() < UNSETTLED_MAX {
                 let Some(errand) = self.plan.next() else { break };
                 self.in_flight.push(Box::pin(sender.clone().send(errand, kind)));
             }
         }
-        self.plan.fetch_ahead();
+        if self.leaving.is_none() {
+            self.plan.fetch_ahead();
+        }
     }
 
     fn may_send(&self) -> bool {
-        !self.is_paused && !*self.stop.borrow()
+        let turn_is_over = self.signals.is_crowded.load(Ordering::Relaxed) && self.opened_at.elapsed() > TURN_MAX;
+        let is_called_off = self.is_paused || turn_is_over || *self.signals.stop.borrow();
+        !is_called_off && self.leaving.is_none() && !self.commit.is_refused()
     }
 
     /// Nothing is under way, and nothing may be sent before somebody else calls us again.
     fn is_done(&self) -> bool {
-        let is_quiet = self.in_flight.is_empty() && self.settling.is_none() && self.ledger.is_empty();
+        let is_quiet = self.in_flight.is_empty() && !self.commit.is_under_way() && self.ledger.is_empty();
         let is_closed = !self.may_send() || self.health.window(self.context.window, self.context.clock.now()) == 0;
         is_quiet && (is_closed || self.plan.is_empty())
     }
@@ -153,7 +190,11 @@ impl Lane {
         // Most attempts succeed and need no chance.
         let jitter = Jitter::from_bits(if done.outcome.is_delivered() { 0 } else { self.random_bits() });
         let verdict = judge(&attempt, &self.retries, now, jitter);
-        self.health = self.health.after(sign_of(&attempt), self.context.window, now, jitter);
+        let health = self.health.after(sign_of(&attempt), self.context.window, now, jitter);
+        if discriminant(&health) != discriminant(&self.health) {
+            tracing::info!(endpoint = %self.lease.endpoint, health = health.name(), after = %done.outcome, "an endpoint changed");
+        }
+        self.health = health;
         let row = self.plan.finish(&done.errand);
         self.ledger.record(&done, verdict, row, now);
     }
@@ -162,57 +203,80 @@ impl Lane {
         u64::from_ne_bytes(self.context.chance.bytes())
     }
 
+    fn take_in(&mut self, fetched: StoreResult<Fetched>) -> StoreResult<()> {
+        match fetched {
+            Ok(Fetched::Work(work)) => {
+                self.is_paused = work.endpoint.switch == EndpointSwitch::Paused;
+                self.plan.take_in(Fetched::Work(work));
+            }
+            Ok(fetched) => self.plan.take_in(fetched),
+            Err(StoreError::Fenced) => return Err(StoreError::Fenced),
+            Err(error) => {
+                self.plan.stop_reading();
+                self.leaving = Some(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn may_settle(&self) -> bool {
+        !self.commit.is_under_way() && !self.ledger.is_empty()
+    }
+
+    fn settle_if_worth_it(&mut self) {
+        if self.ledger.is_worth_a_commit() {
+            self.settle();
+        }
+    }
+
     /// Begins to commit what the ledger holds.
     fn settle(&mut self) {
+        let outcomes = self.ledger.len();
         let mut settlement = self.ledger.take();
         self.plan.note_progress(&mut settlement, self.context.clock.now());
         if self.health != self.stored_health {
             settlement.health = Some(self.health);
             self.stored_health = self.health;
         }
-        self.settling = Some(Box::pin(settle_surely(self.context.clone(), self.lease, Arc::new(settlement))));
+        self.commit.start(self.context.lanes.clone(), self.lease, settlement, outcomes);
     }
 
     fn take_settled(&mut self, settled: Settled) {
-        self.settling = None;
+        self.commit.end();
         self.plan.note_committed();
         self.is_paused = settled.is_paused;
     }
 
-    async fn keep_house(&mut self) -> StoreResult<()> {
+    fn keep_house(&mut self) {
         let now = self.context.clock.now();
-        if self.renewed_at.elapsed() > LEASE_FOR / 3 {
-            self.context.lanes.renew(self.lease, now, LEASE_FOR).await?;
-            self.renewed_at = Instant::now();
+        if self.renewing.is_none() && self.renewed_at.elapsed() > LEASE_FOR / 3 {
+            let (lanes, lease) = (self.context.lanes.clone(), self.lease);
+            self.renewing = Some(Box::pin(async move { lanes.renew(lease, now, LEASE_FOR).await }));
         }
         self.plan.want_retries(now);
+        self.plan.want_work();
+    }
+
+    fn take_renewed(&mut self, renewed: StoreResult<()>) -> StoreResult<()> {
+        self.renewing = None;
+        match renewed {
+            Ok(()) => self.renewed_at = Instant::now(),
+            Err(StoreError::Fenced) => return Err(StoreError::Fenced),
+            // There is time for more tries before the lease ends, and until then it is ours.
+            Err(error) => tracing::warn!(endpoint = %self.lease.endpoint, %error, "a lease could not be renewed yet"),
+        }
         Ok(())
     }
 
     /// Commits what is left, such as fan-outs that ended with the last page, and gives the lane back.
     async fn finish(mut self) -> StoreResult<()> {
         self.settle();
-        if let Some(settling) = self.settling.take() {
+        if let Some(settling) = self.commit.under_way() {
             settling.await?;
         }
         FailPoint::ReleaseBefore.pass();
-        self.context.lanes.release(self.lease, self.context.clock.now()).await
-    }
-}
-
-/// What was delivered must be known, or it is delivered again: a store in trouble is asked until it answers.
-async fn settle_surely(context: Context, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled> {
-    loop {
-        FailPoint::SettleBefore.pass();
-        let settled = context.lanes.settle(lease, settlement.clone()).await;
-        FailPoint::SettleAfter.pass();
-        match settled {
-            Err(error @ (StoreError::Busy(_) | StoreError::Unwritable(_))) => {
-                tracing::warn!(endpoint = %lease.endpoint, %error, "outcomes could not be saved; trying again");
-                sleep(SETTLE_AGAIN_AFTER).await;
-            }
-            result => return result,
-        }
+        self.context.lanes.release(self.lease, self.context.clock.now()).await?;
+        self.leaving.map_or(Ok(()), Err)
     }
 }
 

@@ -1,9 +1,12 @@
 //! The ledger: what has ended since the last commit, gathered into one settlement.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use provider::judge::Verdict;
 use provider::segment::{Entry, Segment};
 use store::{Exception, ExceptionState, Settlement};
+use tokio::time::Instant;
 use wire::FanOutId;
 
 use super::plan::Row;
@@ -18,7 +21,13 @@ pub(crate) struct Ledger {
     exceptions: Vec<Exception>,
     recovered: Vec<(FanOutId, u64)>,
     count: usize,
+    oldest: Option<Instant>,
 }
+
+/// As many outcomes as make the cost of a commit small for each.
+const WORTH_A_COMMIT: usize = 64;
+/// Fewer wait this long for company: one row for each answer of a slow receiver would be a row for each delivery.
+const COMPANY_TIME: Duration = Duration::from_millis(50);
 
 impl Ledger {
     /// Finished attempts it holds.
@@ -30,6 +39,11 @@ impl Ledger {
         self.count == 0
     }
 
+    /// There are enough outcomes for a commit, or the first has waited for others long enough.
+    pub(crate) fn is_worth_a_commit(&self) -> bool {
+        self.count >= WORTH_A_COMMIT || self.oldest.is_some_and(|oldest| oldest.elapsed() >= COMPANY_TIME)
+    }
+
     pub(crate) fn record(&mut self, done: &Done, verdict: Verdict, row: Row, now: Timestamp) {
         let (fan_out, place) = (done.errand.letter.fan_out.id, done.errand.place);
         let latency_tenth_ms = u32::try_from(done.latency.as_micros() / 100).unwrap_or(u32::MAX);
@@ -39,6 +53,7 @@ impl Ledger {
             Entry { participant: place.participant, attempt, outcome: done.outcome, finished_ms, latency_tenth_ms };
         at(&mut self.entries, fan_out).push(entry);
         self.count += 1;
+        self.oldest.get_or_insert_with(Instant::now);
 
         let state = match verdict {
             Verdict::Delivered => {

@@ -3,13 +3,16 @@
 mod rows;
 mod sweep;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use store::{Exception, ExceptionState, FanOutWork, Lanes, Lease, Recipient, Retry, Settlement, StoreResult};
+use store::{
+    Exception, ExceptionState, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry, Settlement,
+    StoreResult,
+};
 use wire::FanOutId;
 
 use super::sender::{Errand, Letter};
@@ -32,8 +35,13 @@ type Letters = HashMap<FanOutId, Arc<Letter>>;
 
 /// What a query of the plan brought.
 pub(crate) enum Fetched {
+    Work(LaneWork),
     Page(FanOutId, Vec<Recipient>),
-    Retries(Vec<(Arc<Letter>, Retry)>),
+    Retries {
+        found: Vec<(Arc<Letter>, Retry)>,
+        /// Where there were more than one query brings, the time they were due by.
+        more_from: Option<Timestamp>,
+    },
 }
 
 /// Whether a delivery that has come back has a row in the store.
@@ -54,6 +62,12 @@ pub(crate) struct Plan {
     fetching: Option<Fetching>,
     /// When retries were last asked for, until they are being read.
     retries_wanted: Option<Timestamp>,
+    /// The last query brought as many retries as it could.
+    more_retries: Option<Timestamp>,
+    /// Fan-outs that came later are wanted.
+    work_wanted: bool,
+    /// Every fan-out that was ever taken up: a query may still show one as it was before its last commit.
+    taken_up: HashSet<FanOutId>,
 }
 
 impl Plan {
@@ -67,12 +81,19 @@ impl Plan {
             letters: Letters::new(),
             fetching: None,
             retries_wanted: None,
+            more_retries: None,
+            work_wanted: false,
+            taken_up: HashSet::new(),
         }
     }
 
-    /// Takes up fan-outs where they stand.
+    /// Takes up fan-outs where they stand, as far as they are new and there is room.
     pub(crate) fn open(&mut self, fan_outs: Vec<FanOutWork>) {
-        self.sweeps.extend(fan_outs.into_iter().map(Sweep::new));
+        for work in fan_outs {
+            if self.sweeps.len() < OPEN_FAN_OUTS_MAX && self.taken_up.insert(work.fan_out.id) {
+                self.sweeps.push_back(Sweep::new(work));
+            }
+        }
     }
 
     /// The next delivery to attempt, if one is at hand.
@@ -132,6 +153,17 @@ impl Plan {
         }
     }
 
+    /// Asks for fan-outs that came later, where there is room and no more to read: a straggler must not hold them up.
+    pub(crate) fn want_work(&mut self) {
+        let is_read = self.sweeps.iter().all(|sweep| !sweep.has_more_pages() && sweep.waiting() == 0);
+        self.work_wanted = is_read && !self.sweeps.is_empty() && self.sweeps.len() < OPEN_FAN_OUTS_MAX;
+    }
+
+    /// Ends the query under way: the store cannot answer.
+    pub(crate) fn stop_reading(&mut self) {
+        self.fetching = None;
+    }
+
     /// The query under way, if there is one.
     pub(crate) fn fetching(&mut self) -> Option<&mut Fetching> {
         self.fetching.as_mut()
@@ -142,10 +174,19 @@ impl Plan {
         if self.fetching.is_some() {
             return;
         }
-        self.fetching = match self.retries_wanted.take() {
+        let more_retries = self.more_retries.filter(|_| self.retries.len() < RETRIES_AT_ONCE / 4);
+        self.fetching = match self.retries_wanted.take().or(more_retries) {
             Some(now) => Some(self.read_retries(now)),
-            None => self.read_page(),
+            None => self.read_page().or_else(|| self.read_work()),
         };
+    }
+
+    fn read_work(&mut self) -> Option<Fetching> {
+        if !std::mem::take(&mut self.work_wanted) {
+            return None;
+        }
+        let (lanes, lease) = (self.lanes.clone(), self.lease);
+        Some(Box::pin(async move { Ok(Fetched::Work(lanes.work(lease).await?)) }))
     }
 
     fn read_page(&self) -> Option<Fetching> {
@@ -174,12 +215,14 @@ impl Plan {
     pub(crate) fn take_in(&mut self, fetched: Fetched) {
         self.fetching = None;
         match fetched {
+            Fetched::Work(work) => self.open(work.fan_outs),
             Fetched::Page(id, recipients) => {
                 if let Some(sweep) = self.sweeps.iter_mut().find(|sweep| sweep.id() == id) {
                     sweep.take_in(recipients, PAGE_SIZE);
                 }
             }
-            Fetched::Retries(retries) => {
+            Fetched::Retries { found: retries, more_from } => {
+                self.more_retries = more_from;
                 for (letter, retry) in retries {
                     if self.rows.take((retry.fan_out, retry.recipient.place.participant)) == Row::None {
                         self.remember(&letter);
@@ -206,18 +249,25 @@ async fn read_retries(
     limit: usize,
     mut letters: Letters,
 ) -> StoreResult<Fetched> {
-    let mut found = Vec::new();
-    for retry in lanes.due_retries(lease, now, limit).await? {
+    let (mut found, mut loaded) = (Vec::new(), 0);
+    let due = lanes.due_retries(lease, now, limit).await?;
+    let mut more_from = (due.len() >= limit).then_some(now);
+    for retry in due {
         let letter = match letters.get(&retry.fan_out) {
             Some(letter) => letter.clone(),
+            None if loaded >= LETTERS_KEPT_MAX => {
+                more_from = Some(now);
+                break;
+            }
             None => {
                 let Some(fan_out) = lanes.fan_out(lease.account, retry.fan_out).await? else { continue };
                 let letter = Arc::new(Letter::new(fan_out));
                 letters.insert(retry.fan_out, letter.clone());
+                loaded += 1;
                 letter
             }
         };
         found.push((letter, retry));
     }
-    Ok(Fetched::Retries(found))
+    Ok(Fetched::Retries { found, more_from })
 }

@@ -49,6 +49,52 @@ async fn a_delivery_refused_ten_times_is_abandoned_and_visible() {
 }
 
 #[tokio::test]
+async fn a_body_that_breaks_the_receiver_is_abandoned_and_the_others_get_theirs() {
+    let mut world = World::with_members(30).await;
+    let (receiver, _) = world.subscriber().await;
+    receiver.answers(|arrived| Answer::Status(if arrived.name() == "Person 2" { 500 } else { 200 }));
+    let event = world.save_series().await;
+    for _ in 0..40 {
+        world.work().await;
+        world.advance(27 * 3600).await;
+    }
+    let fan_out = world.event(event).await.fan_outs[0].clone();
+    assert_eq!((fan_out.delivered, fan_out.retrying, fan_out.abandoned), (29, 0, 1));
+    let attempts = receiver.copies().values().max().copied().unwrap();
+    assert!((10..=14).contains(&attempts), "{attempts} attempts, some of them probes");
+    let numbers: Vec<String> = receiver
+        .arrived()
+        .iter()
+        .filter(|arrived| arrived.name() == "Person 2")
+        .map(|arrived| arrived.header("fanfare-attempt").to_owned())
+        .collect();
+    let expected: Vec<String> = (1..=attempts).map(|number| number.to_string()).collect();
+    assert_eq!(numbers, expected, "every attempt has a number of its own");
+}
+
+#[tokio::test]
+async fn a_straggler_does_not_hold_up_the_next_version() {
+    let mut world = World::with_members(20).await;
+    let (receiver, _) = world.subscriber().await;
+    let (seen, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    receiver.answers(move |arrived| {
+        let version = arrived.header("fanfare-series-version").to_owned();
+        let hangs = arrived.name() == "Person 5" && version == "1";
+        let _ = seen.send(version);
+        if hangs { Answer::Nothing } else { Answer::Status(200) }
+    });
+    world.save_series().await;
+    world.start_work().await;
+    for _ in 0..20 {
+        assert_eq!(arrivals.recv().await.unwrap(), "1");
+    }
+    world.save_series().await;
+    for _ in 0..20 {
+        assert_eq!(arrivals.recv().await.unwrap(), "2");
+    }
+}
+
+#[tokio::test]
 async fn a_dead_endpoint_costs_a_window_and_then_a_probe_now_and_then() {
     let mut world = World::with_members(1_000).await;
     let (receiver, _) = world.subscriber().await;

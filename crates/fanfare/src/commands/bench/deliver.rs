@@ -32,7 +32,7 @@ pub(crate) struct DeliverArgs {
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     participants: u64,
     /// Requests in flight.
-    #[arg(long, default_value_t = WINDOW, value_name = "N")]
+    #[arg(long, default_value_t = WINDOW, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     window: u32,
     /// Where to put the temporary database; its disk is part of what is measured.
     #[arg(long, value_name = "DIRECTORY")]
