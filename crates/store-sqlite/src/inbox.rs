@@ -59,7 +59,8 @@ impl Inbox for SqliteStore {
     }
 
     async fn accept(&self, message: Verified) -> StoreResult<Acceptance> {
-        self.writer.write_or_refuse(move |connection| accept(connection, &message)).await
+        let bytes = message.body().len();
+        self.writer.write_or_refuse(bytes, move |connection| accept(connection, &message)).await
     }
 
     async fn messages(

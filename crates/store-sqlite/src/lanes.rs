@@ -96,11 +96,14 @@ impl Lanes for SqliteStore {
     }
 
     async fn work(&self, lease: Lease) -> StoreResult<LaneWork> {
-        // Counted on a reader: a million people take a tenth of a second, which no writer may wait for.
+        // Counted on a reader: a million people take a tenth of a second, which no writer may wait for. One lane at a
+        // time, so that the many lanes of one save do not all count the same people.
+        let counting = self.counting.lock().await;
         let counted = self.readers.read(move |connection| count_audiences(connection, lease)).await?;
         if !counted.is_empty() {
             self.writer.write(move |connection| save_audiences(connection, lease.account, &counted)).await?;
         }
+        drop(counting);
         self.readers.read(move |connection| open_work(connection, lease)).await
     }
 

@@ -19,8 +19,11 @@ mod subscriptions;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 
+use rusqlite::Connection;
 use store::StoreResult;
+use tokio::sync::Mutex;
 use webinar::Zones;
 
 pub use open::{OpenError, ServerLock};
@@ -35,14 +38,15 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     zones: Zones,
+    /// Held while an audience is counted.
+    counting: Arc<Mutex<()>>,
 }
 
 impl SqliteStore {
     /// Opens `path`, creating and migrating it where needed. Any number of processes may; only one may serve
     /// (see [`ServerLock`]).
     pub fn open(path: &Path, zones: Zones) -> Result<SqliteStore, OpenError> {
-        let connection = open::writable(path)?;
-        Ok(SqliteStore { writer: Writer::start(connection)?, readers: Readers::new(path), zones })
+        SqliteStore::on(open::writable(path)?, path, zones)
     }
 
     /// Opens `path` to serve from it. Leases of a server that died are void, since the lock proves that it has.
@@ -50,7 +54,12 @@ impl SqliteStore {
         let lock = ServerLock::take(path)?;
         let connection = open::writable(path)?;
         due::void_leases(&connection).map_err(|source| open::told(path, source))?;
-        Ok((SqliteStore { writer: Writer::start(connection)?, readers: Readers::new(path), zones }, lock))
+        Ok((SqliteStore::on(connection, path, zones)?, lock))
+    }
+
+    fn on(connection: Connection, path: &Path, zones: Zones) -> Result<SqliteStore, OpenError> {
+        let (writer, readers) = (Writer::start(connection)?, Readers::new(path));
+        Ok(SqliteStore { writer, readers, zones, counting: Arc::default() })
     }
 
     /// How often and how long the writer has committed.

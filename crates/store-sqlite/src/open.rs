@@ -80,7 +80,7 @@ pub struct ServerLock {
 impl ServerLock {
     /// Takes the lock beside the file, or says that another server has it.
     pub fn take(path: &Path) -> Result<ServerLock, OpenError> {
-        let lock_path = PathBuf::from(format!("{}.lock", path.display()));
+        let lock_path = beside(path, ".lock");
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -98,12 +98,20 @@ impl ServerLock {
     }
 }
 
+/// A link and what it points to are one database, so the lock stands beside the file itself.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
+    name.push(ending);
+    name.into()
+}
+
 /// The one connection that writes, migrated.
 pub(crate) fn writable(path: &Path) -> Result<Connection, OpenError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(OpenError::FaultySqlite(rusqlite::version()));
     }
-    create_private(path).map_err(|error| OpenError::NotWritable { path: path.to_owned(), reason: error.to_string() })?;
+    create_private(path)
+        .map_err(|error| OpenError::NotWritable { path: path.to_owned(), reason: error.to_string() })?;
     let told = |source| told(path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(told)?;

@@ -17,8 +17,12 @@ use crate::open::{BUSY_TIMEOUT, OpenError};
 pub(crate) const WAITING_MAX: usize = 4_096;
 /// Writes in one transaction: a bound on how long the first of them waits for the last.
 const BATCH_MAX: usize = 512;
+/// Bytes that webhooks of the inbox may hold in memory while they wait; with bodies of 1 MiB few of them may.
+const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A checkpoint copies pages out of the log; every this many commits keeps the log a few MiB long.
 const COMMITS_BETWEEN_CHECKPOINTS: u32 = 256;
+/// One checkpoint in this many waits for readers, so that the log can begin anew although some reader is always busy.
+const CHECKPOINTS_BETWEEN_RESTARTS: u32 = 16;
 /// After this time without writes the log is emptied.
 const IDLE_BEFORE_TRUNCATE: Duration = Duration::from_millis(500);
 /// How long a checkpoint that was asked for waits for readers; no write is done meanwhile.
@@ -30,6 +34,7 @@ const KEPT_COMMIT_TIMES: usize = 4_096;
 pub(crate) struct Writer {
     queue: mpsc::Sender<Task>,
     places: Arc<Semaphore>,
+    room: Arc<Semaphore>,
     stats: Arc<Stats>,
 }
 
@@ -121,7 +126,8 @@ impl Writer {
             .name("store-writer".to_owned())
             .spawn(move || thread.run(&tasks))
             .map_err(|error| OpenError::SettingRefused(format!("no thread for the writer: {error}")))?;
-        Ok(Writer { queue, places: Arc::new(Semaphore::new(WAITING_MAX)), stats })
+        let (places, room) = (Arc::new(Semaphore::new(WAITING_MAX)), Arc::new(Semaphore::new(WAITING_BYTES_MAX)));
+        Ok(Writer { queue, places, room, stats })
     }
 
     /// Writes in a transaction shared with others; answers when it is on disk. Waits where many are waiting.
@@ -133,12 +139,17 @@ impl Writer {
         self.submit(write, Isolation::Savepoint, place).await
     }
 
-    /// Like [`Writer::write`], but refuses with `Busy` instead of waiting in line. `write` leaves no trace where it fails.
+    /// Like [`Writer::write`], but refuses with `Busy` instead of waiting in line, for a write that holds so many bytes
+    /// in memory. `write` leaves no trace where it fails.
     pub(crate) async fn write_or_refuse<T: Send + 'static>(
         &self,
+        bytes: usize,
         write: impl FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| StoreError::Busy(WAITING_MAX))?;
+        let full = |_| StoreError::Busy(WAITING_MAX);
+        let place = self.places.clone().try_acquire_owned().map_err(full)?;
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let _room = self.room.clone().try_acquire_many_owned(bytes).map_err(full)?;
         self.submit(write, Isolation::NotNeeded, place).await
     }
 
@@ -187,7 +198,7 @@ struct WriterThread {
 impl WriterThread {
     fn run(mut self, tasks: &mpsc::Receiver<Task>) {
         let mut batch: Vec<Box<dyn Write>> = Vec::with_capacity(BATCH_MAX);
-        let mut commits_since_checkpoint = 0;
+        let (mut commits_since_checkpoint, mut checkpoints) = (0, 0_u32);
         loop {
             let next = match commits_since_checkpoint {
                 0 => tasks.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
@@ -214,7 +225,11 @@ impl WriterThread {
                     let _ = reply.send(self.checkpoint("truncate", CHECKPOINT_PATIENCE));
                 }
             } else if commits_since_checkpoint > COMMITS_BETWEEN_CHECKPOINTS {
-                let _ = self.checkpoint("passive", Duration::ZERO);
+                checkpoints = checkpoints.wrapping_add(1);
+                let _ = match checkpoints % CHECKPOINTS_BETWEEN_RESTARTS {
+                    0 => self.checkpoint("restart", CHECKPOINT_PATIENCE),
+                    _ => self.checkpoint("passive", Duration::ZERO),
+                };
                 commits_since_checkpoint = 1;
             }
         }

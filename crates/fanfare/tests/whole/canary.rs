@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::client;
 use crate::server::{self, LOOK_AGAIN_AFTER, PATIENCE, Server};
+use crate::skip;
 use namespaces::{CONTROL, HERE, Namespaces};
 
 /// Which part of the test this process plays.
@@ -74,8 +75,7 @@ async fn no_request_reaches_a_forbidden_address() {
 /// Makes the namespaces and runs the rest of the test in the first of them.
 fn outside() {
     let Some(namespaces) = Namespaces::make() else {
-        eprintln!("SKIPPED: the canary needs root and the commands ip and unshare; scripts/test runs it");
-        return;
+        return skip("the canary needs the command ip and the right to make network namespaces; run it as root");
     };
     let status = namespaces
         .command_here(&std::env::current_exe().unwrap())

@@ -22,7 +22,7 @@ async fn at_every_fail_point_nothing_acknowledged_is_lost() {
             let ended = match world.start_failing_at(place, passes).await {
                 Some(mut server) => {
                     world.announce_and_send(&server).await;
-                    server.died_or(|| world.is_everything_delivered()).await
+                    server.died_or(|| world.has_delivered()).await
                 }
                 None => Ended::Died,
             };

@@ -10,12 +10,13 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::server::{self, PATIENCE, Server};
+use crate::skip;
 
 /// Where `scripts/test` has put the libraries; without it the test says that it did nothing.
 fn libraries() -> Option<PathBuf> {
     let found = std::env::var_os("FANFARE_TEST_INTEROP").map(PathBuf::from);
     if found.is_none() {
-        eprintln!("SKIPPED: Node and Python receivers need their libraries; run scripts/test, which installs them");
+        skip("Node and Python receivers need their libraries; run scripts/test, which installs them");
     }
     found
 }

@@ -147,6 +147,11 @@ impl World {
         ledger.announced.iter().all(|fan_out| copies.get(fan_out).is_some_and(|told| told.len() == self.members))
     }
 
+    /// Whether there was anything to deliver, and it has been.
+    pub(crate) fn has_delivered(&self) -> bool {
+        !self.ledger.lock().unwrap().announced.is_empty() && self.is_everything_delivered()
+    }
+
     pub(crate) async fn wait_until_everything_is_delivered(&self, server: &Server) {
         let waiting = async {
             while !(self.is_everything_delivered() && self.is_nothing_pending(server).await) {

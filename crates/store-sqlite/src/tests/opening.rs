@@ -37,6 +37,16 @@ async fn the_settings_that_hold_the_promises_are_in_force() -> StoreResult<()> {
 }
 
 #[test]
+fn a_link_to_the_file_is_the_same_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (file, link) = (directory.path().join("real.db"), directory.path().join("link.db"));
+    std::fs::write(&file, "").expect("a file");
+    std::os::unix::fs::symlink(&file, &link).expect("a link");
+    let _first = ServerLock::take(&file).expect("free");
+    assert!(matches!(ServerLock::take(&link), Err(OpenError::InUse(_))));
+}
+
+#[test]
 fn a_second_server_is_refused_until_the_first_has_ended() {
     let disk = Disk::new();
     let first = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).unwrap();

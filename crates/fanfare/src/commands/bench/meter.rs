@@ -71,7 +71,8 @@ impl Meter {
         commits: CommitStats,
     ) -> Figures {
         let per_unit = |total: f64| if units == 0 { 0.0 } else { total / units as f64 };
-        let mut micros = commits.recent_micros;
+        // The preparations had commits too, and far larger ones.
+        let mut micros: Vec<u32> = commits.recent_micros.into_iter().skip(self.commits.recent_micros.len()).collect();
         micros.sort_unstable();
         let quantile = |share: f64| micros.get((micros.len() as f64 * share) as usize).copied().unwrap_or(0);
         let new_commits = (commits.commits - self.commits.commits).max(1);
