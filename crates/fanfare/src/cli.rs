@@ -70,6 +70,20 @@ impl ListArgs {
     }
 }
 
+/// How much of a list is printed.
+#[derive(Debug, Args)]
+pub(crate) struct LimitArg {
+    /// At most so many.
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+}
+
+impl LimitArg {
+    pub(crate) fn rows(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

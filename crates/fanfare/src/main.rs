@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
-            output::say(&format!("error: {error:#}"));
+            output::say(&format!("error: {}", told_once(&error)));
             if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
@@ -43,6 +43,15 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         // It binds its threads to cores, so it makes its own runtime.
         Command::Bench(command) => done(commands::bench::run(command)),
     }
+}
+
+/// The error and its causes, without those whose words stand in the text before already.
+fn told_once(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        _ if told.contains(&cause) => told,
+        _ => format!("{told}: {cause}"),
+    })
 }
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
@@ -63,4 +72,20 @@ fn arm_fail_point() {
 
 fn done(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use receiver::Scheme;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = Scheme::standard_webhooks(["whsec_c2hvcnQ="]).expect_err("5 bytes");
+        let words = error.to_string();
+        assert_eq!(told_once(&error.into()), words);
+        let other = anyhow::anyhow!("no such file").context("cannot read it").context("cannot import");
+        assert_eq!(told_once(&other), "cannot import: cannot read it: no such file");
+    }
 }

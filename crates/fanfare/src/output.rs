@@ -82,6 +82,11 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// How many of what: `1 webhook`, `1,000 webhooks`.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+}
+
 /// Makes text of strangers harmless for a terminal: control characters, among them the escape that moves the cursor,
 /// are shown instead of obeyed.
 pub(crate) fn tame(text: &str) -> String {
@@ -164,7 +169,9 @@ mod tests {
     }
 
     #[test]
-    fn large_numbers_are_grouped() {
+    fn large_numbers_are_grouped_and_one_is_not_many() {
+        let webhooks = [1, 2, 1_000].map(|number| counted(number, "webhook", "webhooks"));
+        assert_eq!(webhooks, ["1 webhook", "2 webhooks", "1,000 webhooks"]);
         assert_eq!([0, 999, 1_000, 1_000_000].map(grouped), ["0", "999", "1,000", "1,000,000"]);
     }
 }

@@ -28,7 +28,12 @@ pub enum Scheme {
 impl Source {
     /// A source with a name of 1 to 100 characters in one line; spaces around it are dropped.
     pub fn new(id: SourceId, account: AccountId, name: &str, scheme: Scheme) -> Result<Self, SourceError> {
-        let name = name.trim();
+        Ok(Self { id, account, name: Self::parse_name(name)?, scheme })
+    }
+
+    /// A name as [`new`](Source::new) takes it, for a source whose keys are not known yet.
+    pub fn parse_name(text: &str) -> Result<String, SourceError> {
+        let name = text.trim();
         let chars = name.chars().count();
         if !(1..=NAME_CHARS_MAX).contains(&chars) {
             return Err(SourceError::NameLength(chars));
@@ -36,7 +41,7 @@ impl Source {
         if name.chars().any(char::is_control) {
             return Err(SourceError::NameCharacter);
         }
-        Ok(Self { id, account, name: name.to_owned(), scheme })
+        Ok(name.to_owned())
     }
 
     /// Its id; dedupe keys are unique within it.
@@ -73,6 +78,14 @@ impl Scheme {
             .map(|(before, text)| text.trim().parse().map_err(|error| SourceError::Key { number: before + 1, error }))
             .collect::<Result<_, _>>()?;
         Ok(Self::StandardWebhooks(KeyRing::new(parsed).map_err(SourceError::KeyCount)?))
+    }
+
+    /// Keys in the text a store keeps, without the space around them; each and all as
+    /// [`standard_webhooks`](Scheme::standard_webhooks) takes them.
+    pub fn key_texts<'k>(keys: impl IntoIterator<Item = &'k str>) -> Result<Vec<String>, SourceError> {
+        let texts: Vec<&str> = keys.into_iter().map(str::trim).collect();
+        Self::standard_webhooks(texts.iter().copied())?;
+        Ok(texts.into_iter().map(str::to_owned).collect())
     }
 }
 

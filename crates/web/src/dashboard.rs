@@ -5,6 +5,8 @@
 mod tests;
 mod view;
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -30,7 +32,7 @@ const ACCOUNTS_MAX: usize = 20;
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
 /// Browsers show it above the fields for name and password.
-const CHALLENGE: &str = "Basic realm=\"Fanfare: leave the name empty, give an API key as the password\"";
+const CHALLENGE: &str = "Basic realm=\"Fanfare: any user name, an API key as the password\"";
 const STYLE: &str = include_str!("../assets/style.css");
 
 /// The templates, parsed.
@@ -47,6 +49,10 @@ pub(crate) async fn show(State(app): State<AppState>, headers: HeaderMap) -> Res
     let accounts = match shown_accounts(&app, &headers).await {
         Ok(accounts) => accounts,
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED => return challenge(),
+        // A person reads it in a browser.
+        Err(problem) if problem.status == StatusCode::FORBIDDEN => {
+            return with_policy((problem.status, format!("{}\n", problem.detail)).into_response());
+        }
         Err(problem) => return problem.into_response(),
     };
     match page(&app, accounts, &headers).await {
@@ -67,11 +73,31 @@ pub(crate) async fn style() -> Response {
 
 async fn shown_accounts(app: &App, headers: &HeaderMap) -> Result<Vec<Account>, Problem> {
     if app.context.settings.dashboard == Dashboard::Open {
+        if !is_local_name(headers) {
+            return Err(Problem::named_host());
+        }
         return Ok(app.store().accounts().await?);
     }
     let caller = Caller::of_key(app, &basic_password(headers).unwrap_or_default()).await?;
     let all = app.store().accounts().await?;
     Ok(all.into_iter().filter(|account| account.id == caller.account).collect())
+}
+
+/// Whether the page is asked for under an IP address or as localhost. A name that a stranger's page was loaded from may
+/// be made to lead here (DNS rebinding), and its script would then read what is open to whoever reaches it.
+fn is_local_name(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST).and_then(|value| value.to_str().ok()) else { return false };
+    if host.parse::<SocketAddr>().is_ok() || host.parse::<Ipv4Addr>().is_ok() {
+        return true;
+    }
+    if let Some(v6) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return v6.parse::<Ipv6Addr>().is_ok();
+    }
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.eq_ignore_ascii_case("localhost")
 }
 
 /// The password of HTTP Basic (RFC 7617).
@@ -83,7 +109,7 @@ fn basic_password(headers: &HeaderMap) -> Option<String> {
 }
 
 fn challenge() -> Response {
-    let text = "This page shows one account. Leave the name empty and give one of its API keys as the password.\n";
+    let text = "This page shows one account. Sign in with any user name, an API key as the password.\n";
     let mut response = (StatusCode::UNAUTHORIZED, text).into_response();
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
     with_policy(response)

@@ -1,5 +1,5 @@
-//! Member lists over HTTP: people become members of a mango or are registered for a series, however many they are, in
-//! constant memory.
+//! Membership over HTTP: people become members of a mango or are registered for a series, however many they are, in
+//! constant memory; and leave again one by one.
 
 use axum::body::BodyDataStream;
 use axum::extract::{Path, Request, State};
@@ -15,7 +15,7 @@ use crate::caller::Caller;
 use crate::members::{BATCH_SIZE, ListFormat, MemberReader, MemberReport};
 use crate::problem::Problem;
 use crate::reply::{self, Reply};
-use crate::request::{media_type, parse_id};
+use crate::request::{NoQuery, QueryOf, media_type, parse_id};
 use crate::webinars::Proposal;
 
 /// A series that is saved again between reading it and registering for it is read again, this often.
@@ -26,6 +26,7 @@ pub(crate) async fn into_mango(
     State(app): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
+    QueryOf(NoQuery {}): QueryOf<NoQuery>,
     request: Request,
 ) -> Reply {
     let id = parse_id(&id, "mango")?;
@@ -40,12 +41,41 @@ pub(crate) async fn into_series(
     State(app): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
+    QueryOf(NoQuery {}): QueryOf<NoQuery>,
     request: Request,
 ) -> Reply {
     let id = parse_id(&id, "webinar")?;
     let found = app.store().series(caller.account, id).await?;
     found.ok_or_else(|| Problem::not_found("webinar"))?;
     enrol(&app, caller.account, Group::Series(id), request).await
+}
+
+/// `DELETE /api/v1/mangoes/{id}/members/{participant}`
+pub(crate) async fn out_of_mango(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path((id, participant)): Path<(String, String)>,
+) -> Reply {
+    let group = Group::Mango(parse_id(&id, "mango")?);
+    let number = parse_id(&participant, "participant")?;
+    if app.store().leave(caller.account, group, number).await? {
+        return Ok(reply::done());
+    }
+    Err(Problem::not_found("member of this mango"))
+}
+
+/// `DELETE /api/v1/webinars/{id}/registrations/{participant}`
+pub(crate) async fn out_of_series(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path((id, participant)): Path<(String, String)>,
+) -> Reply {
+    let group = Group::Series(parse_id(&id, "webinar")?);
+    let number = parse_id(&participant, "participant")?;
+    if app.store().leave(caller.account, group, number).await? {
+        return Ok(reply::done());
+    }
+    Err(Problem::not_found("registration for this webinar"))
 }
 
 async fn enrol(app: &App, account: AccountId, group: Group, request: Request) -> Reply {

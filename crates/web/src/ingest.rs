@@ -5,6 +5,8 @@ mod known_sources;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Display;
+
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -17,10 +19,11 @@ use wire::SourceId;
 use crate::app::{App, AppState};
 use crate::body::BodyError;
 use crate::problem::RETRY_AFTER_SECONDS;
-use known_sources::KnownSources;
+use known_sources::{KnownSources, Standing};
 
 /// What the paths of sources begin with.
 const PREFIX: &str = "/in/";
+const NO_KEY: &str = "the source has no key yet; give it the sender's with: fanfare inbox source keys ID --key whsec_…";
 
 /// The inbox's way in.
 pub(crate) struct Ingest {
@@ -71,16 +74,20 @@ impl Ingest {
             Err(error) => return of_failure(&error),
         };
         let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        match verify(&source.source, RawRequest { headers, body }, self.app.now()) {
+        match (verify(&source.source, RawRequest { headers, body }, self.app.now()), source.standing) {
+            (Ok(message), Standing::Ready) => return accept(&self.app, message).await,
+            (Err(reason), Standing::Ready) => self.tell(source.source.id(), &reason),
             // Nobody signs for the decoy, but its messages would belong to no account.
-            Ok(message) if source.is_real => accept(&self.app, message).await,
-            Ok(_) => Answer::Rejected,
-            Err(reason) => {
-                if source.is_real && self.sources.may_tell(source.source.id()) {
-                    tracing::info!(source = %source.source.id(), %reason, "a webhook was rejected");
-                }
-                Answer::Rejected
-            }
+            (_, Standing::WithoutKeys(id)) => self.tell(id, &NO_KEY),
+            (_, Standing::Unknown) => {}
+        }
+        Answer::Rejected
+    }
+
+    /// Tells the log of a rejection, unless it was told of another just now.
+    fn tell(&self, source: SourceId, reason: &dyn Display) {
+        if let Some(left_out) = self.sources.may_tell(source) {
+            tracing::info!(%source, %reason, left_out, "a webhook was rejected");
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The registration route that code written for the seed's page calls, answered in that platform's envelope.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::Subscribed;
+use webinar::{FieldError, MISTAKES_MAX};
 
 use crate::app::AppState;
 use crate::caller::Caller;
@@ -25,6 +28,8 @@ struct Registration {
     mango: Option<Value>,
     course: Option<Value>,
     page: Option<Value>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
 
 /// The shape of every success of that platform's sibling API.
@@ -89,6 +94,7 @@ pub(crate) async fn register(
 async fn registered(app: &AppState, caller: Result<Caller, Problem>, request: Request) -> Result<Registered, Problem> {
     let caller = caller?;
     let JsonBody(body) = JsonBody::<Registration>::from_request(request, app).await?;
+    body.refuse_unknown_fields()?;
     body.refuse_other_filters()?;
     let webinar = body.webinar.as_ref().filter(|value| !value.is_null()).map(|value| text("/webinar", value));
     let wish = Wish {
@@ -101,6 +107,16 @@ async fn registered(app: &AppState, caller: Result<Caller, Problem>, request: Re
 }
 
 impl Registration {
+    /// A mistyped filter that is passed over would send everything.
+    fn refuse_unknown_fields(&self) -> Result<(), Problem> {
+        let unknown = self.others.keys().take(MISTAKES_MAX).map(|name| FieldError {
+            pointer: format!("/{name}"),
+            detail: "is not known here; give hookUrl, event and maybe webinar".to_owned(),
+        });
+        let unknown: Vec<FieldError> = unknown.collect();
+        if unknown.is_empty() { Ok(()) } else { Err(Problem::invalid_fields(unknown)) }
+    }
+
     /// That platform filters other events by these. To take one and send everything would be worse than to refuse it.
     fn refuse_other_filters(&self) -> Result<(), Problem> {
         let filters = [("mango", &self.mango), ("course", &self.course), ("page", &self.page)];

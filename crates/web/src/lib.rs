@@ -16,6 +16,7 @@ mod integration;
 mod mangoes;
 pub mod members;
 mod messages;
+mod misfit;
 mod participants;
 mod problem;
 mod reply;

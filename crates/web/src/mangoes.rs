@@ -33,14 +33,13 @@ pub(crate) struct ListQuery {
 struct MangoView {
     id: String,
     name: String,
-    /// Active members; absent where they were not counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    members: Option<u64>,
+    /// Active ones.
+    members: u64,
     created_at: String,
 }
 
 impl MangoView {
-    fn of(mango: &Mango, members: Option<u64>) -> MangoView {
+    fn of(mango: &Mango, members: u64) -> MangoView {
         MangoView { id: mango.id.to_string(), name: mango.name.clone(), members, created_at: instant(mango.created_at) }
     }
 }
@@ -51,7 +50,7 @@ pub(crate) async fn create(State(app): State<AppState>, caller: Caller, JsonBody
     let now = app.now();
     let mango = Mango { id: MangoId::from_bytes(app.short_id_bytes(now)), name, created_at: now };
     app.store().create_mango(caller.account, mango.clone()).await?;
-    Ok(reply::created(&format!("/api/v1/mangoes/{}", mango.id), &MangoView::of(&mango, Some(0))))
+    Ok(reply::created(&format!("/api/v1/mangoes/{}", mango.id), &MangoView::of(&mango, 0)))
 }
 
 /// Lists mangoes with their numbers of members, oldest first.
@@ -63,16 +62,27 @@ pub(crate) async fn list(
 ) -> Reply {
     let after = parse_filter("cursor", query.cursor.as_deref())?;
     let page = app.store().mangoes(caller.account, after, reply::page_size(query.limit)?).await?;
-    let views: Vec<_> = page.items.iter().map(|(mango, members)| MangoView::of(mango, Some(*members))).collect();
+    let views: Vec<_> = page.items.iter().map(|(mango, members)| MangoView::of(mango, *members)).collect();
     Ok(reply::page(&uri, &views, page.next.map(|id| id.to_string())))
 }
 
 /// Shows one mango.
 pub(crate) async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Reply {
     let id: MangoId = parse_id(&id, "mango")?;
-    let found = app.store().mangoes_named(caller.account, &[id]).await?;
-    let mango = found.first().ok_or_else(|| Problem::not_found("mango"))?;
-    Ok(reply::ok(&MangoView::of(mango, None)))
+    // The list counts members, so one mango is the page of one that follows the id before its own.
+    let page = app.store().mangoes(caller.account, id_before(id), 1).await?;
+    let found = page.items.iter().find(|(mango, _)| mango.id == id);
+    let (mango, members) = found.ok_or_else(|| Problem::not_found("mango"))?;
+    Ok(reply::ok(&MangoView::of(mango, *members)))
+}
+
+/// The greatest id below this one; `None` for the least.
+fn id_before(id: MangoId) -> Option<MangoId> {
+    let mut bytes = *id.as_bytes();
+    let last = bytes.iter().rposition(|byte| *byte > 0)?;
+    bytes[last] -= 1;
+    bytes[last + 1..].fill(0xff);
+    Some(MangoId::from_bytes(bytes))
 }
 
 fn parse_name(text: &str) -> Result<String, Problem> {

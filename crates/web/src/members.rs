@@ -44,6 +44,9 @@ pub enum UnreadableList {
     /// The first line of a CSV list does not name the columns.
     #[error("the first line must name the columns, such as \"name,email,phone,timezone\"; it has no column {0}")]
     NoColumn(&'static str),
+    /// The columns of a CSV list are separated by something else.
+    #[error("the first line separates its columns with {0:?}; separate columns with commas")]
+    Separator(char),
     /// Two columns are named alike.
     #[error("the first line names column {0:?} twice; keep one")]
     ColumnTwice(String),

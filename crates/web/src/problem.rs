@@ -60,13 +60,25 @@ impl Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "api_key_not_found", format!("api key not found: {why}"))
     }
 
+    /// The open page, asked for under a name.
+    pub(crate) fn named_host() -> Problem {
+        let detail = "the open page is shown under an IP address or localhost only, so that no page elsewhere can read \
+                      it through a name of its own; open http://127.0.0.1 with this port, or leave --open-dashboard out";
+        Problem::new(StatusCode::FORBIDDEN, "named_host", detail)
+    }
+
     /// One field is wrong; `pointer` is a JSON pointer into the body.
     pub(crate) fn invalid(pointer: &str, detail: impl Into<String>) -> Problem {
         Problem::invalid_fields(vec![FieldError { pointer: pointer.to_owned(), detail: detail.into() }])
     }
 
     pub(crate) fn invalid_fields(errors: Vec<FieldError>) -> Problem {
-        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let tell = |error: &FieldError| match error.pointer.as_str() {
+            // The body as a whole.
+            "" => error.detail.clone(),
+            _ => error.to_string(),
+        };
+        let told: Vec<String> = errors.iter().map(tell).collect();
         Problem { errors, ..Problem::new(StatusCode::BAD_REQUEST, "invalid", told.join("; ")) }
     }
 
@@ -76,7 +88,7 @@ impl Problem {
     }
 
     pub(crate) fn malformed_json(error: &serde_json::Error) -> Problem {
-        Problem::new(StatusCode::BAD_REQUEST, "malformed_json", format!("the body is not the JSON expected: {error}"))
+        Problem::new(StatusCode::BAD_REQUEST, "malformed_json", format!("the body is not JSON: {error}"))
     }
 
     pub(crate) fn unreadable_list(detail: impl Into<String>) -> Problem {

@@ -6,12 +6,14 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::app::AppState;
+use crate::misfit;
 use crate::problem::Problem;
 
-/// A JSON body, whole and parsed.
+/// A JSON body, an object, whole and parsed.
 #[derive(Debug)]
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
@@ -26,7 +28,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
             return Err(Problem::unsupported_media_type("application/json"));
         }
         let body = app.bodies.read(request.into_body()).await?;
-        serde_json::from_slice(&body).map(JsonBody).map_err(|error| Problem::malformed_json(&error))
+        misfit::read_object(&body).map(JsonBody)
     }
 }
 
@@ -46,9 +48,14 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for QueryOf<T> {
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<QueryOf<T>, Problem> {
         Query::try_from_uri(&parts.uri)
             .map(|Query(query)| QueryOf(query))
-            .map_err(|rejection| Problem::invalid_query(rejection.body_text()))
+            .map_err(|rejection| misfit::of_query(&rejection.body_text()))
     }
 }
+
+/// The query of a route that takes no parameter.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoQuery {}
 
 /// The id in a path. What is no id at all names nothing, so it is as unknown as a foreign one.
 pub(crate) fn parse_id<Id: FromStr>(text: &str, what: &str) -> Result<Id, Problem> {

@@ -50,6 +50,7 @@ pub(crate) fn table() -> Vec<Route> {
         route(Provider, GET, "/api/v1/mangoes", mangoes::list),
         route(Provider, GET, "/api/v1/mangoes/{id}", mangoes::show),
         route(Provider, POST, "/api/v1/mangoes/{id}/members", enrolment::into_mango),
+        route(Provider, DELETE, "/api/v1/mangoes/{id}/members/{participant}", enrolment::out_of_mango),
         route(Provider, GET, "/api/v1/participants/{id}", participants::show),
 
         route(Provider, POST, "/api/v1/webinars", webinars::create),
@@ -59,6 +60,7 @@ pub(crate) fn table() -> Vec<Route> {
         route(Provider, PATCH, "/api/v1/webinars/{id}", webinars::amend),
         route(Provider, DELETE, "/api/v1/webinars/{id}", webinars::cancel),
         route(Provider, POST, "/api/v1/webinars/{id}/registrations", enrolment::into_series),
+        route(Provider, DELETE, "/api/v1/webinars/{id}/registrations/{participant}", enrolment::out_of_series),
 
         route(Provider, GET, "/api/v1/events", events::list),
         route(Provider, GET, "/api/v1/events/{id}", events::show),
@@ -76,6 +78,7 @@ pub(crate) fn table() -> Vec<Route> {
 
         route(Receiver, POST, "/api/v1/sources", sources::create),
         route(Receiver, GET, "/api/v1/sources", sources::list),
+        route(Receiver, PUT, "/api/v1/sources/{id}/keys", sources::set_keys),
         route(Receiver, GET, "/api/v1/inbox/messages", messages::list),
         route(Receiver, GET, "/api/v1/inbox/messages/{id}", messages::show),
 

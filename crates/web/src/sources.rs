@@ -1,6 +1,6 @@
 //! `/api/v1/sources`: places the inbox accepts webhooks from.
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use receiver::{Scheme, Source, SourceError};
 use serde::{Deserialize, Serialize};
 use store::SourceRecord;
@@ -10,7 +10,7 @@ use crate::app::AppState;
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::reply::{self, Reply, instant};
-use crate::request::JsonBody;
+use crate::request::{JsonBody, parse_id};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +18,14 @@ pub(crate) struct NewSource {
     /// Chosen by the caller where a sender must know the URL before it tells its key; else made here.
     id: Option<String>,
     name: String,
+    /// None yet where the sender tells its key only after it was given the path.
+    #[serde(default)]
+    keys: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewKeys {
     keys: Vec<String>,
 }
 
@@ -56,11 +64,8 @@ pub(crate) async fn create(State(app): State<AppState>, caller: Caller, JsonBody
         Some(text) => text.parse().map_err(|error: wire::ParseIdError| Problem::invalid("/id", error.to_string()))?,
         None => SourceId::from_bytes(app.id_bytes(now)),
     };
-    let keys: Vec<String> = new.keys.iter().map(|key| key.trim().to_owned()).collect();
-    let scheme = Scheme::standard_webhooks(keys.iter().map(String::as_str));
-    let source = scheme.and_then(|scheme| Source::new(id, caller.account, &new.name, scheme));
-    let source = source.map_err(|error| refusal(&error))?;
-    let name = source.name().to_owned();
+    let name = Source::parse_name(&new.name).map_err(|error| refusal(&error))?;
+    let keys = if new.keys.is_empty() { Vec::new() } else { parse_keys(&new.keys)? };
     let record = SourceRecord { id, account: caller.account, name, keys, created_at: now };
     app.store().create_source(record.clone()).await?;
     Ok(reply::created(&format!("/in/{id}"), &SourceView::of(&record)))
@@ -70,6 +75,27 @@ pub(crate) async fn create(State(app): State<AppState>, caller: Caller, JsonBody
 pub(crate) async fn list(State(app): State<AppState>, caller: Caller) -> Reply {
     let records = app.store().sources(caller.account).await?;
     Ok(reply::ok(&SourceList { data: records.iter().map(SourceView::of).collect() }))
+}
+
+/// Replaces the keys of a source: during a rotation give the old and the new one.
+pub(crate) async fn set_keys(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    JsonBody(new): JsonBody<NewKeys>,
+) -> Reply {
+    let id: SourceId = parse_id(&id, "source")?;
+    let keys = parse_keys(&new.keys)?;
+    if !app.store().set_source_keys(caller.account, id, keys).await? {
+        return Err(Problem::not_found("source"));
+    }
+    let found = app.store().source(id).await?;
+    let record = found.ok_or_else(|| Problem::not_found("source"))?;
+    Ok(reply::ok(&SourceView::of(&record)))
+}
+
+fn parse_keys(texts: &[String]) -> Result<Vec<String>, Problem> {
+    Scheme::key_texts(texts.iter().map(String::as_str)).map_err(|error| refusal(&error))
 }
 
 fn refusal(error: &SourceError) -> Problem {

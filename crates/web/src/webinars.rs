@@ -129,8 +129,7 @@ async fn find(app: &App, account: AccountId, id: &str) -> Result<SeriesRecord, P
 }
 
 async fn save_next(app: &App, account: AccountId, record: SeriesRecord, draft: SeriesDraft, query: SaveQuery) -> Reply {
-    // A cancelled series that is saved again as it was takes place again.
-    if draft == record.draft && record.cancelled_at.is_none() && !query.dry_run {
+    if draft == record.draft && !query.dry_run {
         return unchanged(app, record);
     }
     let proposal = Proposal::of_next(app, account, &record, draft).await?;

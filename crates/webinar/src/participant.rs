@@ -64,7 +64,7 @@ fn parse_email(text: &str) -> Result<String, Mistake> {
         !person.is_empty()
             && !host.is_empty()
             && !host.contains('@')
-            && !email.contains(|c: char| c.is_whitespace() || c.is_control())
+            && !email.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>'))
     });
     if parts.is_none() {
         return Err(Mistake::new(format!(
@@ -166,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_one_at_sign_and_no_space() {
+    fn an_address_has_one_at_sign_no_space_and_no_angle_brackets() {
         for email in ["a@b", "δοκιμή@παράδειγμα.δοκιμή", "a+b@[::1]"] {
             assert!(parse_email(email).is_ok(), "{email}");
         }
         let long = format!("{}@example.com", "a".repeat(EMAIL_BYTES_MAX));
-        for email in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a\0@b", long.as_str()] {
+        for email in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a\0@b", "<a@b>", long.as_str()] {
             assert!(parse_email(email).is_err(), "{email:?}");
         }
     }

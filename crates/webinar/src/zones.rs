@@ -39,10 +39,10 @@ impl Zones {
     pub fn zone(&self, name: &str) -> Result<Zone, Mistake> {
         match self.lookup(name) {
             Some(zone) if zone.name() == name => Ok(zone),
-            Some(zone) => {
+            Some(zone) if is_suggested(zone.name()) => {
                 Err(Mistake::new(format!("{} is not a time zone; did you mean {:?}", quoted(name), zone.name())))
             }
-            None => Err(self.unknown(name)),
+            _ => Err(self.unknown(name)),
         }
     }
 
@@ -56,9 +56,10 @@ impl Zones {
 
     fn unknown(&self, name: &str) -> Mistake {
         let place = name.trim().replace(' ', "_");
-        let meant = self.lookup(&place).map(|zone| zone.name().to_owned()).or_else(|| {
+        let meant = self.lookup(&place).map(|zone| zone.name().to_owned());
+        let meant = meant.filter(|zone| is_suggested(zone)).or_else(|| {
             let is_city = |zone: &str| zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(&place));
-            self.database.available().map(|zone| zone.to_string()).find(|zone| is_city(zone))
+            self.database.available().map(|zone| zone.to_string()).find(|zone| is_suggested(zone) && is_city(zone))
         });
         let quoted = quoted(name);
         Mistake::new(match meant {
@@ -168,6 +169,11 @@ impl fmt::Display for AttendeeZone {
             }
         }
     }
+}
+
+/// `Etc/GMT+5` is five hours BEHIND Greenwich: hardly what somebody means who writes GMT+5.
+fn is_suggested(zone: &str) -> bool {
+    !zone.starts_with("Etc/")
 }
 
 fn parse_offset(text: &str) -> Result<Offset, Mistake> {

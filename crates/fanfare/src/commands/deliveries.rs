@@ -8,7 +8,7 @@ use store::{AttemptRecord, DeliveryFilter, DeliveryStatus, DeliverySummary, Jour
 use store_sqlite::SqliteStore;
 use wire::{AccountId, EndpointId, EventId};
 
-use crate::cli::{AccountArg, ListArgs};
+use crate::cli::{AccountArg, LimitArg, ListArgs};
 use crate::database::{DatabaseArgs, the_account};
 use crate::output::{self, Row, instant};
 
@@ -34,9 +34,8 @@ pub(crate) struct DeliveryListArgs {
     /// In this state.
     #[arg(long, value_enum)]
     status: Option<Status>,
-    /// At most so many.
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    limit: usize,
+    #[command(flatten)]
+    limit: LimitArg,
     #[command(flatten)]
     account: AccountArg,
     #[command(flatten)]
@@ -71,8 +70,9 @@ pub(crate) async fn run(command: DeliveriesCommand) -> anyhow::Result<()> {
         status: args.status.map(DeliveryStatus::from),
     };
     let (mut rows, mut after) = (Vec::new(), None);
-    while rows.len() < args.limit {
-        let page = store.deliveries(account, filter, after, PAGE_SIZE_MAX.min(args.limit - rows.len())).await?;
+    let limit = args.limit.rows();
+    while rows.len() < limit {
+        let page = store.deliveries(account, filter, after, PAGE_SIZE_MAX.min(limit - rows.len())).await?;
         rows.extend(page.items.into_iter().map(DeliveryRow::from));
         after = page.next;
         if after.is_none() {

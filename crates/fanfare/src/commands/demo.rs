@@ -141,7 +141,8 @@ fn reachable(listening: SocketAddr) -> SocketAddr {
 fn invite(stage: &Stage, participants: u64) {
     let address = reachable(stage.server.address());
     output::say(&format!(
-        "\nSee all {} webhooks at http://{address}/ (open while this runs; Ctrl-C ends it and removes the database)",
+        "\nSee both announcements, the newest of their {} deliveries and of the inbox at http://{address}/ (open while \
+         this runs; Ctrl-C ends it and removes the database)",
         grouped(participants * Counts::EVENTS)
     ));
 }

@@ -152,7 +152,8 @@ fn show(report: &MemberReport, as_json: bool) -> anyhow::Result<()> {
     }
     let MemberReport { lines, added, updated, unchanged, rejected, .. } = report;
     output::print_line(&format!(
-        "{lines} lines: {added} added, {updated} updated, {unchanged} unchanged, {rejected} left out"
+        "{}: {added} added, {updated} updated, {unchanged} unchanged, {rejected} left out",
+        output::counted(*lines, "line", "lines")
     ));
     Ok(())
 }

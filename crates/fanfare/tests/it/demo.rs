@@ -36,7 +36,8 @@ fn the_demo_tells_its_story_beside_the_result() {
 #[test]
 fn without_exit_the_dashboard_stays_open_until_it_is_told_to_stop() {
     let world = World::new();
-    let demo = world.start(&["demo", "--participants", "3", "--listen", "127.0.0.1:0"], "See all 6 webhooks");
+    let demo =
+        world.start(&["demo", "--participants", "3", "--listen", "127.0.0.1:0"], "the newest of their 6 deliveries");
     let (status, page) = demo.request("GET /", &[], b"");
     assert!(status == 200 && page.contains("Introduction to Digital Marketing"), "{page}");
     demo.signal(Signal::SIGINT);

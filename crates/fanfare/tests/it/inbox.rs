@@ -43,6 +43,27 @@ fn what_a_source_made_in_the_terminal_accepts_is_listed_and_shown() {
 }
 
 #[test]
+fn a_source_made_before_its_key_is_known_says_what_comes_next_and_accepts_once_it_has_one() {
+    let world = World::new();
+    world.create_account();
+    let serving = world.serve();
+    let created = world.run(&["inbox", "source", "create", "--name", "Early"]);
+    let path = created.stdout.trim_end();
+    let id = path.strip_prefix("/in/").unwrap();
+    assert!(created.stderr.contains("signingSecret"), "{created:?}");
+    assert!(created.stderr.contains(&format!("fanfare inbox source keys {id} --key whsec_…")), "{created:?}");
+    world.run(&["inbox", "source", "keys", id]).failed_with(2, &["--key"]);
+
+    let secrets = [7, 8].map(|byte| SigningSecret::from_random([byte; 32]));
+    let revealed = secrets.each_ref().map(|secret| secret.reveal().to_string());
+    let given = world.run(&["inbox", "source", "keys", id, "--key", &revealed[0], "--key", &revealed[1], "--json"]);
+    assert_eq!(given.json()["keyCount"], 2);
+    assert_eq!(secrets.each_ref().map(|secret| send(&serving, path, secret)), [200, 200]);
+    let unknown = ["inbox", "source", "keys", "src_01jw3zqk8n7v2t0d5h9rxbmc4e", "--key", &revealed[0]];
+    world.run(&unknown).failed_with(1, &["there is no source"]);
+}
+
+#[test]
 fn an_empty_list_is_no_data_but_a_word_to_the_person() {
     let world = World::new();
     world.create_account();

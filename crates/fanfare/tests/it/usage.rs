@@ -21,6 +21,7 @@ fn wrong_usage_exits_with_2_and_says_what_is_meant() {
         (&["import", "--mango", "gold", "members.csv"], "24 hexadecimal digits"),
         (&["demo", "--participants", "0"], "1.."),
         (&["deliveries", "list", "--event", "evt_1"], "an event id"),
+        (&["deliveries", "list", "--limit", "0"], "1.."),
         (&["deliveries", "list", "--json", "-o", "csv"], "cannot be used with"),
     ] {
         world.run(arguments).failed_with(2, &[told]);

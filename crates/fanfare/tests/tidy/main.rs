@@ -155,6 +155,28 @@ fn store_traits_stay_small_enough_to_hold_in_mind() {
     }
 }
 
+#[test]
+fn the_reference_names_every_route_and_no_other() {
+    let house = House::read();
+    let reference = house.text("docs/api.md");
+    let documented = reference.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let mut documented: Vec<String> =
+        documented.map(|(route, _)| route.to_owned()).filter(|route| route.contains(" /")).collect();
+    let table = house.text("crates/web/src/routes.rs");
+    let mut routes: Vec<String> = table
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("route(")?.split_once(", "))
+        .filter_map(|(_, rest)| {
+            let (method, rest) = rest.split_once(", \"")?;
+            Some(format!("{method} {}", rest.split_once('"')?.0))
+        })
+        .chain(["POST /in/{source}".to_owned()])
+        .collect();
+    documented.sort();
+    routes.sort();
+    assert_eq!(documented, routes, "docs/api.md against crates/web/src/routes.rs");
+}
+
 fn production(house: &House) -> impl Iterator<Item = (String, String)> {
     house.all_sources().into_iter().filter(|(path, _)| path.contains("/src/") && !path.contains("/tests"))
 }

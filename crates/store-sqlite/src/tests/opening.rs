@@ -40,7 +40,7 @@ async fn the_settings_that_hold_the_promises_are_in_force() -> StoreResult<()> {
 fn a_link_to_the_file_is_the_same_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let (file, link) = (directory.path().join("real.db"), directory.path().join("link.db"));
-    std::fs::write(&file, "").expect("a file");
+    fs::write(&file, "").expect("a file");
     std::os::unix::fs::symlink(&file, &link).expect("a link");
     let _first = ServerLock::take(&file).expect("free");
     assert!(matches!(ServerLock::take(&link), Err(OpenError::InUse(_))));

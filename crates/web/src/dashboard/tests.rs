@@ -8,7 +8,7 @@ use crate::tests::world::{Answer, World};
 use crate::{Halves, WebSettings};
 
 async fn page_as(world: &World, password: Option<&str>) -> Answer {
-    let mut request = Request::get("/");
+    let mut request = Request::get("/").header("host", "127.0.0.1:8080");
     if let Some(password) = password {
         request = request.header("authorization", format!("Basic {}", STANDARD.encode(format!("any:{password}"))));
     }
@@ -41,6 +41,7 @@ async fn progress_deliveries_and_masked_people_are_shown() {
     for hidden in ["p1@example.com", "Person 1", "secret=s", &signing_secret] {
         assert!(!page.contains(hidden), "{hidden}");
     }
+    assert!(page.contains("receiver.example&#x2f;hook<"));
     // Somebody is not reached yet, so the page loads itself again.
     assert!(page.contains("http-equiv=\"refresh\""));
 }
@@ -83,10 +84,36 @@ async fn an_open_page_shows_all_accounts_and_only_the_halves_served() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_no_host_is_not_repeated() {
+async fn an_open_page_is_shown_under_an_address_or_localhost_only() {
     let world = World::new().await;
-    let request = Request::get("/").header("host", "'$(reboot)'").body(Body::empty()).unwrap();
-    assert!(!world.send(request).await.text.contains("reboot"));
+    let asked = async |host: &str| {
+        let request = Request::get("/").header("host", host).body(Body::empty()).unwrap();
+        world.send(request).await
+    };
+    for host in ["127.0.0.1", "127.0.0.1:8080", "10.1.2.3:80", "[::1]", "[::1]:8080", "localhost", "LocalHost:8080"] {
+        assert_eq!(asked(host).await.status, 200, "{host}");
+    }
+    for host in ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "x[::1]", ""]
+    {
+        let told = asked(host).await;
+        assert!(told.status == 403 && told.text.contains("http://127.0.0.1"), "{host}: {told:?}");
+    }
+    let request = Request::get("/").body(Body::empty()).unwrap();
+    assert_eq!(world.send(request).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_page_behind_a_key_is_shown_under_any_name_and_says_how_to_sign_in() {
+    let world = World::with(WebSettings::default()).await;
+    let sign_in = format!("Basic {}", STANDARD.encode(format!("any:{}", world.key)));
+    for (host, is_repeated) in [("fanfare.example", true), ("'$(reboot)'", false)] {
+        let request = Request::get("/").header("host", host).header("authorization", &sign_in);
+        let page = world.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!((page.status.as_u16(), page.text.contains(host)), (200, is_repeated), "{host}");
+    }
+    let refused = page_as(&world, None).await;
+    let words = "any user name, an API key as the password";
+    assert!(refused.text.contains(words) && refused.header("www-authenticate").contains(words), "{refused:?}");
 }
 
 #[tokio::test]
@@ -95,6 +122,17 @@ async fn the_style_is_served_by_us() {
     let style = world.get("/assets/style.css").await;
     assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
     assert!(style.text.contains("color-scheme: light dark"));
+}
+
+#[tokio::test]
+async fn a_long_path_is_cut() {
+    let world = World::new().await;
+    let url = format!("https://crm.example/{}", "a".repeat(100));
+    world.post("/api/v1/subscriptions", json!({"url": url, "event": "webinar.created.recurring"})).await.is(201);
+    let mango = world.mango_of(1).await;
+    world.weekly_series(&mango).await;
+    let page = page_as(&world, None).await.text;
+    assert!(page.contains(&format!("crm.example&#x2f;{}…<", "a".repeat(35))), "{page}");
 }
 
 #[test]

@@ -21,6 +21,8 @@ use crate::problem::Problem;
 const ROWS: usize = 12;
 /// Endpoints whose names are looked up; others are shown by id.
 const ENDPOINTS_NAMED_MAX: usize = 200;
+/// Characters of an endpoint's name: one line of the table.
+const ENDPOINT_CHARS_MAX: usize = 48;
 
 #[derive(Serialize)]
 pub(super) struct PageView {
@@ -279,10 +281,18 @@ fn exact(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// The host alone: path and query of a hook URL are often the receiver's only secret.
+/// Host and path, so that two endpoints of one host are told apart; a query is often the receiver's only secret.
 fn endpoint_name(id: EndpointId, endpoints: &Endpoints) -> String {
     let uri = endpoints.get(&id).and_then(|endpoint| endpoint.url.parse::<Uri>().ok());
-    uri.and_then(|uri| uri.authority().map(ToString::to_string)).unwrap_or_else(|| id.to_string())
+    let name = uri.and_then(|uri| Some(format!("{}{}", uri.authority()?, uri.path().trim_end_matches('/'))));
+    name.map_or_else(|| id.to_string(), |name| shortened(&name))
+}
+
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= ENDPOINT_CHARS_MAX {
+        return name.to_owned();
+    }
+    name.chars().take(ENDPOINT_CHARS_MAX - 1).chain(['…']).collect()
 }
 
 /// `asha@example.com` as `a•••@example.com`.

@@ -14,13 +14,24 @@ use wire::{AccountId, SigningSecret, SourceId};
 const REMEMBERED_FOR: Duration = Duration::from_secs(1);
 /// Ids remembered at once. A stranger may make up any number; beyond this all are forgotten and read again.
 const REMEMBERED_MAX: usize = 4_096;
+/// Between two lines of the log about one source's rejections.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// What a request is verified against.
 #[derive(Clone)]
 pub(super) struct KnownSource {
+    /// The decoy where the id is unknown or has no keys.
     pub(super) source: Arc<Source>,
-    /// False for the decoy.
-    pub(super) is_real: bool,
+    pub(super) standing: Standing,
+}
+
+/// How an id stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Ready,
+    /// Its owner has not given it a key yet.
+    WithoutKeys(SourceId),
+    Unknown,
 }
 
 pub(super) struct KnownSources {
@@ -29,11 +40,16 @@ pub(super) struct KnownSources {
 }
 
 struct Remembered {
-    /// None for an id that is unknown.
-    source: Option<Arc<Source>>,
+    known: KnownSource,
     read_at: Instant,
-    /// Whether a rejection has been logged since it was read.
-    is_told: bool,
+    telling: Telling,
+}
+
+/// What the log was told of rejections.
+#[derive(Clone, Copy, Default)]
+struct Telling {
+    last: Option<Instant>,
+    left_out: u64,
 }
 
 impl KnownSources {
@@ -49,23 +65,30 @@ impl KnownSources {
 
     /// The source with this id, or the decoy.
     pub(super) async fn find(&self, store: &dyn Store, id: Option<SourceId>) -> StoreResult<KnownSource> {
-        let Some(id) = id else { return Ok(self.known(None)) };
+        let Some(id) = id else { return Ok(self.decoy(Standing::Unknown)) };
         if let Some(known) = self.recall(id) {
             return Ok(known);
         }
-        let source = match store.source(id).await? {
-            Some(record) => Some(Arc::new(prepare(&record)?)),
-            None => None,
+        let known = match store.source(id).await? {
+            None => self.decoy(Standing::Unknown),
+            Some(record) if record.keys.is_empty() => self.decoy(Standing::WithoutKeys(id)),
+            Some(record) => KnownSource { source: Arc::new(prepare(&record)?), standing: Standing::Ready },
         };
-        self.remember(id, source.clone());
-        Ok(self.known(source))
+        self.remember(id, known.clone());
+        Ok(known)
     }
 
-    /// Whether a rejection at this source is to be logged: one a second tells its owner enough, and a stranger
-    /// cannot fill the disk.
-    pub(super) fn may_tell(&self, id: SourceId) -> bool {
+    /// Whether a rejection at this source is to be logged, and how many were not since the last one that was: one a
+    /// second tells its owner enough, and a stranger cannot fill the disk.
+    pub(super) fn may_tell(&self, id: SourceId) -> Option<u64> {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.get_mut(&id).is_some_and(|entry| !std::mem::replace(&mut entry.is_told, true))
+        let telling = &mut remembered.get_mut(&id)?.telling;
+        let now = Instant::now();
+        if telling.last.is_some_and(|last| now.duration_since(last) < TOLD_EVERY) {
+            telling.left_out += 1;
+            return None;
+        }
+        Some(std::mem::replace(telling, Telling { last: Some(now), left_out: 0 }).left_out)
     }
 
     fn recall(&self, id: SourceId) -> Option<KnownSource> {
@@ -77,22 +100,20 @@ impl KnownSources {
             entry.read_at = now;
             return None;
         }
-        Some(self.known(entry.source.clone()))
+        Some(entry.known.clone())
     }
 
-    fn remember(&self, id: SourceId, source: Option<Arc<Source>>) {
+    fn remember(&self, id: SourceId, known: KnownSource) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();
         }
-        remembered.insert(id, Remembered { source, read_at: Instant::now(), is_told: false });
+        let telling = remembered.get(&id).map(|entry| entry.telling).unwrap_or_default();
+        remembered.insert(id, Remembered { known, read_at: Instant::now(), telling });
     }
 
-    fn known(&self, source: Option<Arc<Source>>) -> KnownSource {
-        match source {
-            Some(source) => KnownSource { source, is_real: true },
-            None => KnownSource { source: self.decoy.clone(), is_real: false },
-        }
+    fn decoy(&self, standing: Standing) -> KnownSource {
+        KnownSource { source: self.decoy.clone(), standing }
     }
 }
 

@@ -127,6 +127,37 @@ async fn a_new_source_is_known_within_a_second_of_being_asked_for_in_vain() {
     assert_eq!(inbox.send(request()).await.0, StatusCode::OK);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_source_without_a_key_rejects_everything_until_it_is_given_one() {
+    let inbox = Inbox::new().await;
+    let made = inbox.world.post("/api/v1/sources", json!({"name": "Early"})).await.is(201);
+    assert_eq!(made["keyCount"], 0);
+    let path = made["path"].as_str().unwrap();
+    let request = |id| inbox.signed_by(secret(), path, id, "{}");
+    let stranger = inbox.send(inbox.signed_by(secret(), "/in/x", "m1", "{}")).await;
+    assert_eq!(inbox.send(request("m1")).await, stranger);
+
+    let keys = json!({"keys": [secret().reveal().as_str()]});
+    let route = format!("/api/v1/sources/{}/keys", made["id"].as_str().unwrap());
+    let given = inbox.world.call_with("PUT", &route, keys).await.is(200);
+    assert_eq!(given["keyCount"], 1);
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    assert_eq!(inbox.send(request("m1")).await.0, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_is_told_of_one_rejection_a_second_and_how_many_were_left_out() {
+    let inbox = Inbox::new().await;
+    let id = inbox.path.strip_prefix(PREFIX).unwrap().parse().unwrap();
+    inbox.send(inbox.signed("m1", "{}")).await;
+    let tell = || inbox.ingest.sources.may_tell(id);
+    assert_eq!([tell(), tell(), tell()], [Some(0), None, None]);
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    // It is read again meanwhile.
+    inbox.send(inbox.signed("m2", "{}")).await;
+    assert_eq!([tell(), tell()], [Some(2), None]);
+}
+
 #[tokio::test]
 async fn only_post_is_taken() {
     let inbox = Inbox::new().await;

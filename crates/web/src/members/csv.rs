@@ -1,7 +1,9 @@
-//! Lists in CSV. A quoted field may span lines; a quote that is never closed costs its own line, not the rest.
+//! Lists in CSV. A quoted field may span lines; a quote that is astray or never closed costs its own line, not the rest.
+//! A record whose quotes are in order is taken whole: if it is refused, none of its lines is a person.
 
 mod columns;
 mod fields;
+mod quotes;
 
 use std::collections::VecDeque;
 
@@ -13,6 +15,7 @@ use columns::Columns;
 use fields::{Fed, Fields};
 
 const OPEN_QUOTE: &str = "opens a quote that is not closed; close it, or write a quote within a field twice";
+const QUOTE_ASTRAY: &str = "has a quote within a field; put quotes around the whole field, and write this one twice";
 
 /// Records that turned out not to be one. After so many each line stands alone: looking for a closing quote costs up
 /// to [`RECORD_BYTES_MAX`] each time, and a list of nothing but open quotes would cost it for every line.
@@ -50,12 +53,11 @@ impl CsvRecords {
                 self.taken.clear();
                 continue;
             };
-            let fitting = record.map_err(whole_line).and_then(|()| columns.check_shape(&self.fields));
-            let member = match fitting {
-                Ok(()) => columns.member(&self.fields, zones),
-                Err(errors) => {
+            let member = match record {
+                Ok(()) => columns.check_shape(&self.fields).and_then(|()| columns.member(&self.fields, zones)),
+                Err(why) => {
                     self.read_again();
-                    Err(errors)
+                    Err(whole_line(why))
                 }
             };
             self.taken.clear();
@@ -90,6 +92,10 @@ impl CsvRecords {
             self.taken.push_back(line);
             match fed {
                 Fed::Record { .. } => return Some(Ok(())),
+                Fed::QuoteAstray => {
+                    self.keep_rest_of_first_line();
+                    return Some(Err(QUOTE_ASTRAY));
+                }
                 Fed::TooManyFields => return Some(Err("has too many columns; give fewer than 256")),
                 Fed::TooLong => return Some(Err(TOO_LONG)),
                 Fed::WithinQuotes if self.misread >= MISREAD_MAX => return Some(Err(OPEN_QUOTE)),
@@ -106,6 +112,16 @@ impl CsvRecords {
         }
         self.again.push_front(line);
         Err(OPEN_QUOTE)
+    }
+
+    /// Where carriage returns alone end lines, a line with a quote astray ends at its first one.
+    fn keep_rest_of_first_line(&mut self) {
+        let [Line { number, text: LineText::Whole(text) }] = self.taken.make_contiguous() else { return };
+        let end = text.iter().skip_while(|byte| **byte == b'\r').position(|byte| *byte == b'\r');
+        let leading = text.iter().take_while(|byte| **byte == b'\r').count();
+        if let Some(end) = end.map(|end| leading + end + 1).filter(|end| *end < text.len()) {
+            self.again.push_front(Line { number: *number, text: LineText::Whole(text.split_off(end)) });
+        }
     }
 
     /// Gives back all lines of the record but its first: with a quote astray they are records of their own.

@@ -82,6 +82,24 @@ fn a_quote_astray_costs_its_own_line_only() {
 }
 
 #[test]
+fn a_torn_record_leaves_no_wrong_person_behind() {
+    assert_eq!(csv(b"name,email\n\"A\nB\",nl@example.com\n").unwrap(), [bad(2, "")]);
+    assert_eq!(
+        csv(b"name,email\n\"A\nEve,e@x.in\nC\",nl@example.com\nD,d@x.in\n").unwrap(),
+        [bad(2, ""), good(5, "d@x.in")]
+    );
+    assert_eq!(csv(b"name,email\n\"A\nEve,e@x.in\nC\",c@x.in,9\nD,d@x.in\n").unwrap(), [bad(2, ""), good(5, "d@x.in")]);
+}
+
+#[test]
+fn a_quote_stands_around_a_whole_field_or_twice_in_one() {
+    let list = b"name,email\nB\",b@x.in\n\"C\"x,c@x.in\n\"D \"\"d\"\"\",d@x.in\n\"E\" ,\"e@x.in\" \n\"\",f@x.in\n";
+    let expected = [bad(2, ""), bad(3, ""), good(4, "d@x.in"), good(5, "e@x.in"), bad(6, "/name")];
+    assert_eq!(csv(list).unwrap(), expected);
+    assert_eq!(csv(b"name,email\rA,a@x.in\r\"B\",b@x.in\r\rC\"c,c@x.in\rD,d@x.in").unwrap().len(), 4);
+}
+
+#[test]
 fn a_list_of_nothing_but_open_quotes_is_read_in_time() {
     let list = [b"name,email\n".to_vec(), b"\"\"\"open\n".repeat(100_000)].concat();
     let told = read_in(16_384, ListFormat::Csv, &list).unwrap();
@@ -121,7 +139,8 @@ fn an_overlong_line_is_passed_over_and_costs_no_memory() {
 fn a_csv_list_must_begin_with_its_columns() {
     assert_eq!(csv(b""), Err(UnreadableList::NoColumn("name")));
     assert_eq!(csv(b"A,a@x.in\n"), Err(UnreadableList::NoColumn("name")));
-    assert_eq!(csv(b"name;email\n"), Err(UnreadableList::NoColumn("name")));
+    assert_eq!(csv(b"name;email\n"), Err(UnreadableList::Separator(';')));
+    assert!(UnreadableList::Separator(';').to_string().contains("separate columns with commas"));
     assert_eq!(csv(b"name,phone\n"), Err(UnreadableList::NoColumn("email")));
     assert_eq!(csv(b"name,email,Name\n"), Err(UnreadableList::ColumnTwice("Name".to_owned())));
     assert!(matches!(csv(b"na\xffme,email\n"), Err(UnreadableList::Header(_))));

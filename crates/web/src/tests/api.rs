@@ -62,21 +62,21 @@ async fn a_query_that_means_nothing_is_refused() {
 async fn hostile_json_is_refused_without_harm() {
     let world = World::new().await;
     let deep = "[".repeat(10_000);
-    let cases: [&[u8]; 8] = [
+    let cases: [&[u8]; 6] = [
         deep.as_bytes(),
         b"\xef\xbb\xbf{\"name\":\"x\"}",
         b"{\"name\":\"\xff\"}",
         b"{\"name\":\"\\ud800\"}",
         b"{\"name\":1e999999}",
-        b"{\"name\":\"a\",\"name\":\"b\"}",
         b"{\"name\":\"a\"} x",
-        b"{\"name\":\"a\",\"nane\":\"b\"}",
     ];
     for body in cases {
         let request = Request::post("/api/v1/mangoes").header("x-api-key", &world.key);
         let request = request.header("content-type", "application/json").body(Body::from(body.to_vec())).unwrap();
         world.send(request).await.refuses(400, &[]);
     }
+    world.post("/api/v1/mangoes", json!({"name": "a", "nane": "b"})).await.refuses(400, &["/nane"]);
+    world.post("/api/v1/mangoes", json!(["a"])).await.refuses(400, &[""]);
     world.post("/api/v1/mangoes", json!({"name": "a\u{0}"})).await.refuses(400, &["/name"]);
     world.post("/api/v1/mangoes", json!({"name": "é".repeat(201)})).await.refuses(400, &["/name"]);
 }
@@ -124,12 +124,15 @@ async fn a_source_is_made_under_a_chosen_id_and_never_shows_its_keys() {
     assert_eq!(listed.is(200)["data"], json!([made]));
     for (body, pointer) in [
         (json!({"name": "", "keys": [KEY]}), "/name"),
-        (json!({"name": "x", "keys": []}), "/keys"),
+        (json!({"name": "x", "keys": vec![KEY; 9]}), "/keys"),
         (json!({"name": "x", "keys": [KEY, "whsk_x"]}), "/keys/1"),
         (json!({"id": "src_x", "name": "x", "keys": [KEY]}), "/id"),
     ] {
         world.post("/api/v1/sources", body).await.refuses(400, &[pointer]);
     }
+    let keys = format!("/api/v1/sources/{id}/keys");
+    assert_eq!(world.call_with("PUT", &keys, json!({"keys": [KEY, KEY]})).await.is(200)["keyCount"], 2);
+    world.call_with("PUT", &keys, json!({"keys": []})).await.refuses(400, &["/keys"]);
 }
 
 #[tokio::test]

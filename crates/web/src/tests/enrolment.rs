@@ -40,6 +40,28 @@ async fn people_may_be_registered_for_a_series_itself() {
 }
 
 #[tokio::test]
+async fn a_member_leaves_once_and_is_no_longer_counted() {
+    let world = World::new().await;
+    let mango = world.mango_of(2).await;
+    let path = format!("/api/v1/mangoes/{mango}");
+    assert_eq!(world.get(&path).await.is(200)["members"], 2);
+    world.call("DELETE", &format!("{path}/members/1")).await.is(204);
+    world.call("DELETE", &format!("{path}/members/1")).await.refuses(404, &[]);
+    world.call("DELETE", &format!("{path}/members/9")).await.refuses(404, &[]);
+    let shown = world.get(&path).await.is(200);
+    assert_eq!(shown, world.get("/api/v1/mangoes").await.is(200)["data"][0]);
+    assert_eq!(shown["members"], 1);
+
+    let saved = world.weekly_series(&mango).await;
+    let path = format!("/api/v1/webinars/{}/registrations", saved["id"].as_str().unwrap());
+    world.post_list(&path, "text/csv", "name,email\nPerson 1,p1@example.com\n").await.is(200);
+    world.call("DELETE", &format!("{path}/1")).await.is(204);
+    world.call("DELETE", &format!("{path}/1")).await.refuses(404, &[]);
+    let told = world.post_list(&format!("{path}?dryRun=true"), "text/csv", "name,email\n").await.refuses(400, &[]);
+    assert!(told.contains("dryRun is not known here"), "{told}");
+}
+
+#[tokio::test]
 async fn who_registers_late_is_told_at_once_where_the_series_says_so() {
     let world = World::new().await;
     world.receiver().await;

@@ -19,7 +19,7 @@ async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
     let saved = world.weekly_series(&mango).await;
     world.deliver_to_three().await;
     let delivery = world.get("/api/v1/deliveries").await.is(200)["data"][0]["id"].clone();
-    world.post("/api/v1/sources", json!({"name": "Shop", "keys": [KEY]})).await.is(201);
+    let source = world.post("/api/v1/sources", json!({"name": "Shop", "keys": [KEY]})).await.is(201);
     BTreeMap::from([
         ("mangoes", mango),
         ("participants", "1".to_owned()),
@@ -28,6 +28,7 @@ async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
         ("deliveries", text(&delivery)),
         ("subscriptions", text(&registered["id"])),
         ("endpoints", text(&registered["endpoint"]["id"])),
+        ("sources", text(&source["id"])),
         ("messages", wire::InboxMessageId::from_u64(1).to_string()),
     ])
 }
@@ -38,6 +39,7 @@ fn request(method: &Method, path: &str, key: &str) -> Request<Body> {
         path if path.ends_with("/members") || path.ends_with("/registrations") => {
             ("text/csv", "name,email\nA,a@example.com\n".to_owned())
         }
+        path if path.ends_with("/keys") => ("application/json", json!({"keys": [KEY]}).to_string()),
         _ if *method == Method::PUT => ("application/json", weekly("65f0c0ffee0000000000a001").to_string()),
         _ => ("application/json", json!({"title": "Mine now"}).to_string()),
     };
@@ -58,7 +60,7 @@ async fn every_id_of_another_account_is_as_unknown_as_one_made_up() {
         let resource = route.path.split('/').rev().skip_while(|part| *part != "{id}").nth(1).unwrap();
         let id = ids.get(resource).unwrap_or_else(|| panic!("no {resource} to try {} with", route.path));
         for id in [id.as_str(), "no-id-at-all"] {
-            let path = route.path.replace("{id}", id);
+            let path = route.path.replace("{id}", id).replace("{participant}", "1");
             world.send(request(&route.method, &path, &stranger)).await.refuses(404, &[]);
         }
     }
@@ -69,7 +71,7 @@ async fn every_id_of_another_account_is_as_unknown_as_one_made_up() {
 async fn every_route_of_the_api_asks_for_a_key() {
     let world = World::new().await;
     for route in table().iter().filter(|route| route.path.starts_with("/api/")) {
-        let path = route.path.replace("{id}", "x");
+        let path = route.path.replace("{id}", "x").replace("{participant}", "1");
         let request = Request::builder().method(route.method.clone()).uri(&path).body(Body::empty()).unwrap();
         assert_eq!(world.send(request).await.status, 401, "{} {path}", route.method);
     }

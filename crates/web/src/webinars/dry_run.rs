@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use provider::subscription::Announcement;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -68,7 +69,7 @@ pub(super) async fn of(app: &App, account: AccountId, proposal: &Proposal) -> Re
         version: proposal.from_version + 1,
         changes: changes(proposal),
         sessions: sessions(series),
-        sample: first.and_then(|person| sample(proposal, &person, audience)),
+        sample: first.and_then(|person| sample(proposal, &person, audience, app.now())),
     })
 }
 
@@ -103,9 +104,9 @@ async fn endpoints_told(app: &App, account: AccountId, proposal: &Proposal) -> R
     }
 }
 
-fn sample(proposal: &Proposal, person: &ParticipantRecord, audience: u64) -> Option<SampleView> {
-    let instant = proposal.part.attendee_instant();
-    let offset = person.participant.timezone.as_ref().zip(instant).map(|(zone, at)| zone.offset_at(at));
+fn sample(proposal: &Proposal, person: &ParticipantRecord, audience: u64, now: Timestamp) -> Option<SampleView> {
+    let at = proposal.attendee_instant(now);
+    let offset = person.participant.timezone.as_ref().map(|zone| zone.offset_at(at));
     let mut body = Vec::new();
     write_body(&mut body, &person.participant, offset, proposal.part.as_bytes());
     let body = RawValue::from_string(String::from_utf8(body).ok()?).ok()?;

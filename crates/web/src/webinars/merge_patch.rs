@@ -3,16 +3,14 @@
 use serde_json::{Map, Value};
 use webinar::SeriesDraft;
 
+use crate::misfit;
 use crate::problem::Problem;
 
-/// The draft after the patch.
+/// The draft after the patch, which is an object, as every body is.
 pub(super) fn apply(draft: &SeriesDraft, patch: &Value) -> Result<SeriesDraft, Problem> {
-    if !patch.is_object() {
-        return Err(Problem::invalid("", "is no JSON object; give one with the fields that change"));
-    }
     let mut value = serde_json::to_value(draft).map_err(|error| Problem::internal(&error))?;
     merge(&mut value, patch);
-    serde_json::from_value(value).map_err(|error| Problem::malformed_json(&error))
+    misfit::read_value(value)
 }
 
 /// Its depth is bounded by the JSON parser's.

@@ -8,7 +8,7 @@ use webinar::{
 };
 use wire::{AccountId, EventId};
 
-use super::view::SavedView;
+use super::view::{SavedView, wall_time};
 use crate::app::App;
 use crate::problem::Problem;
 
@@ -51,7 +51,11 @@ impl Proposal {
     ) -> Result<Proposal, Problem> {
         let last = Some(parse_stored(app, record)?);
         let plan = Plan { id: record.id, draft, last, from_version: record.version, ending: Ending::GoesOn };
-        Proposal::of(app, account, plan).await
+        let proposal = Proposal::of(app, account, plan).await?;
+        // Cancelled as a whole it stays, until a session takes place again.
+        let goes_on = record.cancelled_at.is_none() || proposal.series.sessions().iter().any(Session::is_scheduled);
+        let ending = if goes_on { Ending::GoesOn } else { Ending::Cancelled };
+        Ok(Proposal { ending, ..proposal })
     }
 
     pub(super) async fn of_cancellation(
@@ -76,6 +80,11 @@ impl Proposal {
         Ok(Proposal { series, last, from_version, event, part, ending })
     }
 
+    /// The instant at which attendees' offsets are taken: the first session's, or `now` where none takes place.
+    pub(super) fn attendee_instant(&self, now: Timestamp) -> Timestamp {
+        self.part.attendee_instant().unwrap_or(now)
+    }
+
     pub(super) fn trigger(&self) -> Trigger {
         if self.last.is_none() { Trigger::Created } else { Trigger::Updated }
     }
@@ -93,7 +102,7 @@ impl Proposal {
             id: EventId::from_bytes(app.id_bytes(now)),
             event: self.event,
             trigger: self.trigger(),
-            attendee_instant: self.part.attendee_instant(),
+            attendee_instant: Some(self.attendee_instant(now)),
             series_part: self.part.as_bytes().to_vec().into(),
             tzdb_version: app.context.zones.version().to_owned(),
         }
@@ -160,7 +169,7 @@ fn all_cancelled(draft: &SeriesDraft, sessions: &[Session]) -> SeriesDraft {
         .iter()
         .filter(|session| !amended(session))
         .map(|session| OverrideDraft {
-            session: session.original_start.to_string(),
+            session: wall_time(session.original_start),
             start: None,
             duration_minutes: None,
             title: None,

@@ -61,7 +61,12 @@ async fn every_mistake_of_a_draft_is_told_at_its_place() {
     draft["title"] = json!("");
     world.post(SERIES, draft.clone()).await.refuses(400, &["/title", "/timezone"]);
     draft["titel"] = json!("x");
-    assert!(world.post(SERIES, draft).await.refuses(400, &[]).contains("titel"));
+    world.post(SERIES, draft).await.refuses(400, &["/titel"]);
+    let text = json!({"durationMinutes": "60"});
+    let told = world.post(SERIES, text).await.refuses(400, &["/durationMinutes"]);
+    assert_eq!(told, "/durationMinutes: must be a whole number, not the text \"60\"");
+    let told = world.post(&format!("{SERIES}?dryRun=yes"), json!({})).await.refuses(400, &[]);
+    assert_eq!(told, "dryRun takes true or false");
     assert_eq!(events(&world).await, 0);
 }
 
@@ -79,7 +84,7 @@ async fn a_part_may_be_changed_and_everybody_is_told_again() {
 
     let single = patch(&world, &path, json!({"recurrence": null, "overrides": null})).await.is(200);
     assert_eq!(single["sessions"].as_array().unwrap().len(), 1);
-    patch(&world, &path, json!({"title": null})).await.refuses(400, &[]);
+    patch(&world, &path, json!({"title": null})).await.refuses(400, &["/title"]);
     patch(&world, &path, json!(["title"])).await.refuses(400, &[""]);
 }
 
@@ -112,9 +117,29 @@ async fn a_cancelled_series_keeps_its_sessions_as_cancelled_and_may_be_taken_bac
     assert_eq!(event["sharedBody"]["callList"], json!([]));
 
     assert_eq!(world.call("DELETE", &path).await.is(200)["event"], Value::Null);
+    let sessions: Vec<_> = shown["overrides"].as_array().unwrap().iter().map(|other| &other["session"]).collect();
+    assert_eq!(sessions, ["2024-03-22T15:30", "2024-03-15T15:30", "2024-03-29T15:30", "2024-04-05T15:30"]);
     let back = patch(&world, &path, json!({"overrides": draft["overrides"]})).await.is(200);
     assert_eq!((&back["version"], statuses(&back)), (&json!(4), vec![json!("scheduled"); 4]));
     assert_eq!(world.get(&path).await.is(200)["cancelledAt"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_cancelled_series_stays_so_until_a_session_takes_place() {
+    let (world, path, _) = world_with_series().await;
+    world.call("DELETE", &path).await.is(200);
+    let since = world.get(&path).await.is(200)["cancelledAt"].clone();
+    world.advance(std::time::Duration::from_secs(60));
+    let renamed = json!({"title": "Renamed"});
+    let dry = patch(&world, &format!("{path}?dryRun=true"), renamed.clone()).await.is(200);
+    assert_eq!(dry["sample"]["body"]["timezone"], "+05:30", "as of now, since no session says when");
+    let saved = patch(&world, &path, renamed.clone()).await.is(200);
+    let event = saved["event"]["id"].as_str().unwrap().parse().unwrap();
+    let event = store::Catalog::event(&world.store, world.account, event).await.unwrap().unwrap();
+    assert_eq!(event.attendee_instant, Some(world.context.clock.now()));
+    let shown = world.get(&path).await.is(200);
+    assert_eq!((&shown["version"], &shown["cancelledAt"]), (&json!(3), &since));
+    assert_eq!(patch(&world, &path, renamed).await.is(200)["event"], Value::Null);
 }
 
 #[tokio::test]

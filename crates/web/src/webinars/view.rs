@@ -127,7 +127,7 @@ impl SessionView {
 }
 
 /// As drafts are written: seconds only where there are any.
-fn wall_time(at: DateTime) -> String {
+pub(super) fn wall_time(at: DateTime) -> String {
     let format = if at.second() == 0 { "%Y-%m-%dT%H:%M" } else { "%Y-%m-%dT%H:%M:%S" };
     at.strftime(format).to_string()
 }

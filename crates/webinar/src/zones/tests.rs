@@ -134,3 +134,13 @@ fn an_attendees_offset_follows_the_season_only_in_a_named_zone() {
     let fixed = parse("+01:00").unwrap().unwrap();
     assert_eq!(fixed.offset_at(winter), fixed.offset_at(summer));
 }
+
+#[test]
+fn a_zone_whose_sign_is_inverted_is_never_suggested() {
+    let zones = Zones::bundled();
+    for text in ["GMT+5", "gmt-8", " Etc/GMT+5", "etc/gmt+5", "Etc/gmt-14"] {
+        let told = zones.zone(text).unwrap_err().to_string();
+        assert!(told.contains("such as \"Asia/Kolkata\""), "{told}");
+    }
+    assert_eq!(zones.zone("Etc/GMT+5").unwrap().name(), "Etc/GMT+5");
+}

@@ -21,7 +21,7 @@ use super::http::Client;
 use super::reachable;
 use crate::clock::{SystemChance, SystemClock, cpu_time};
 use crate::commands::account::add_account;
-use crate::output::{grouped, say};
+use crate::output::{counted, say};
 use crate::progress::Progress;
 
 const ZONE: &str = "Asia/Kolkata";
@@ -56,10 +56,9 @@ impl Story {
     }
 
     pub(super) async fn tell(&mut self) -> anyhow::Result<Counts> {
-        let people = grouped(self.participants);
-        say(&format!(
-            "Fanfare: one change of a webinar series becomes one signed webhook for each of {people} people.\n"
-        ));
+        let people = counted(self.participants, "person", "people");
+        let webhooks = counted(self.participants, "webhook", "webhooks");
+        say(&format!("Fanfare: one change of a webinar series becomes one signed webhook for each of {people}.\n"));
 
         say(&format!("1  An account, {} mangoes (paid plans) and their members, from CSV", MANGOES.len()));
         let (account, key) = add_account(&self.store, "Demo school", ZONE).await?;
@@ -71,12 +70,12 @@ impl Story {
 
         let first = self.first_session()?;
         let series = weekly_series(first, &mangoes);
-        say(&format!("3  A weekly series is created ({SESSIONS} sessions): one request, {people} webhooks"));
+        say(&format!("3  A weekly series is created ({SESSIONS} sessions): one request, {webhooks}"));
         let saved = self.announce(&client, Method::POST, "/api/v1/webinars", &series).await?;
         let (created, webinar) = (saved.standing, text_at(&saved.answer, "/id")?);
 
         let moved = json!({ "overrides": [move_of_second_session(first)] });
-        say(&format!("4  One session moves by three hours: one request, {people} webhooks"));
+        say(&format!("4  One session moves by three hours: one request, {webhooks}"));
         let saved = self.announce(&client, Method::PATCH, &format!("/api/v1/webinars/{webinar}"), &moved).await?;
 
         let inbox = self.store.message_counts(account).await?;

@@ -10,6 +10,8 @@ use super::UnreadableList;
 use super::fields::Fields;
 use crate::members::whole_line;
 
+const SEVERAL_LINES: &str = "has a line break within name, email, phone or timezone; write these in one line, or look \
+                             for a quote that is not closed";
 const NOT_UTF8: &str = "is not UTF-8 text; save the list as UTF-8";
 
 /// Which column holds what.
@@ -32,6 +34,11 @@ impl Columns {
         if let Some(twice) = names.iter().find(|name| !seen.insert(name.to_ascii_lowercase())) {
             return Err(UnreadableList::ColumnTwice(twice.clone()));
         }
+        if let [only] = &names[..]
+            && let Some(separator) = [';', '\t', '|'].into_iter().find(|separator| only.contains(*separator))
+        {
+            return Err(UnreadableList::Separator(separator));
+        }
         let find = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
         Ok(Columns {
             name: find("name").ok_or(UnreadableList::NoColumn("name"))?,
@@ -43,7 +50,6 @@ impl Columns {
     }
 
     /// Whether a record is one: as many fields as the header, and no person's name or address over several lines.
-    /// If not, its commas or quotes are astray.
     pub(super) fn check_shape(&self, record: &Fields) -> Result<(), Vec<FieldError>> {
         let (found, expected) = (record.len(), self.names.len());
         if found != expected {
@@ -53,7 +59,7 @@ impl Columns {
         let texts = record.texts().ok_or_else(|| whole_line(NOT_UTF8))?;
         let own = [Some(self.name), Some(self.email), self.phone, self.timezone];
         let spans_lines = own.into_iter().flatten().any(|column| texts.get(column).is_some_and(|t| t.contains('\n')));
-        if spans_lines { Err(whole_line(super::OPEN_QUOTE)) } else { Ok(()) }
+        if spans_lines { Err(whole_line(SEVERAL_LINES)) } else { Ok(()) }
     }
 
     /// The person of a record of the right shape.

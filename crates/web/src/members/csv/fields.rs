@@ -5,6 +5,7 @@ use std::fmt;
 use csv_core::{ReadRecordResult, Reader};
 
 use super::RECORD_BYTES_MAX;
+use super::quotes::Quotes;
 
 /// Columns of a list; more is another kind of table.
 const COLUMNS_MAX: usize = 256;
@@ -16,6 +17,8 @@ pub(super) enum Fed {
     Record { rest: Option<usize> },
     /// A quoted field goes on in the next line.
     WithinQuotes,
+    /// A quote stands in it where none may, so where it ends is a guess.
+    QuoteAstray,
     /// It has more than [`COLUMNS_MAX`] fields.
     TooManyFields,
     /// It is longer than [`RECORD_BYTES_MAX`].
@@ -29,6 +32,7 @@ pub(super) struct Fields {
     bytes_used: usize,
     ends: Vec<usize>,
     ends_used: usize,
+    quotes: Quotes,
 }
 
 impl Default for Fields {
@@ -40,6 +44,7 @@ impl Default for Fields {
             bytes_used: 0,
             ends: vec![0; COLUMNS_MAX + 1],
             ends_used: 0,
+            quotes: Quotes::default(),
         }
     }
 }
@@ -56,10 +61,15 @@ impl Fields {
         self.parser.reset();
         self.bytes_used = 0;
         self.ends_used = 0;
+        self.quotes = Quotes::default();
     }
 
     /// Reads a line, given without its line feed.
     pub(super) fn feed_line(&mut self, line: &[u8]) -> Fed {
+        self.quotes = self.quotes.after_line(line);
+        if self.quotes == Quotes::Astray {
+            return Fed::QuoteAstray;
+        }
         let mut read = 0;
         for piece in [line, b"\n"] {
             if piece.is_empty() {
