@@ -3,21 +3,14 @@
 use axum::extract::{Path, State};
 use http::Uri;
 use provider::lane::LaneState;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use store::{Endpoint, EndpointChange, EndpointSwitch};
 
 use crate::app::{App, AppState};
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::reply::{self, Reply, instant};
-use crate::request::{QueryOf, parse_filter, parse_id};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListQuery {
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
+use crate::request::{PageQuery, QueryOf, parse_filter, parse_id};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,7 +61,7 @@ pub(crate) async fn list(
     State(app): State<AppState>,
     caller: Caller,
     uri: Uri,
-    QueryOf(query): QueryOf<ListQuery>,
+    QueryOf(query): QueryOf<PageQuery>,
 ) -> Reply {
     let after = parse_filter("cursor", query.cursor.as_deref())?;
     let page = app.store().endpoints(caller.account, after, reply::page_size(query.limit)?).await?;

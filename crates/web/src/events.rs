@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use http::Uri;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use store::{EventSummary, FanOutProgress, FanOutState};
 
@@ -10,14 +10,7 @@ use crate::app::AppState;
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::reply::{self, Reply, instant};
-use crate::request::{QueryOf, parse_filter, parse_id};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListQuery {
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
+use crate::request::{PageQuery, QueryOf, parse_filter, parse_id};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -100,7 +93,7 @@ pub(crate) async fn list(
     State(app): State<AppState>,
     caller: Caller,
     uri: Uri,
-    QueryOf(query): QueryOf<ListQuery>,
+    QueryOf(query): QueryOf<PageQuery>,
 ) -> Reply {
     let after = parse_filter("cursor", query.cursor.as_deref())?;
     let page = app.store().events(caller.account, after, reply::page_size(query.limit)?).await?;

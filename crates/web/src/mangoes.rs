@@ -10,7 +10,7 @@ use crate::app::AppState;
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::reply::{self, Reply, instant};
-use crate::request::{JsonBody, QueryOf, parse_filter, parse_id};
+use crate::request::{JsonBody, PageQuery, QueryOf, parse_filter, parse_id};
 
 /// A name stands in one line of a list, and in every payload.
 const NAME_CHARS_MAX: usize = 200;
@@ -19,13 +19,6 @@ const NAME_CHARS_MAX: usize = 200;
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewMango {
     name: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListQuery {
-    limit: Option<usize>,
-    cursor: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -58,7 +51,7 @@ pub(crate) async fn list(
     State(app): State<AppState>,
     caller: Caller,
     uri: Uri,
-    QueryOf(query): QueryOf<ListQuery>,
+    QueryOf(query): QueryOf<PageQuery>,
 ) -> Reply {
     let after = parse_filter("cursor", query.cursor.as_deref())?;
     let page = app.store().mangoes(caller.account, after, reply::page_size(query.limit)?).await?;

@@ -52,6 +52,14 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for QueryOf<T> {
     }
 }
 
+/// The query of a list without filters.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PageQuery {
+    pub(crate) limit: Option<usize>,
+    pub(crate) cursor: Option<String>,
+}
+
 /// The query of a route that takes no parameter.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -16,7 +16,7 @@ use crate::caller::Caller;
 use crate::endpoints::state_of;
 use crate::problem::Problem;
 use crate::reply::{self, Reply, instant};
-use crate::request::{JsonBody, QueryOf, parse_filter, parse_id};
+use crate::request::{JsonBody, PageQuery, QueryOf, parse_filter, parse_id};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,13 +24,6 @@ pub(crate) struct NewSubscriptionBody {
     url: String,
     event: String,
     webinar: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListQuery {
-    limit: Option<usize>,
-    cursor: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -144,7 +137,7 @@ pub(crate) async fn list(
     State(app): State<AppState>,
     caller: Caller,
     uri: Uri,
-    QueryOf(query): QueryOf<ListQuery>,
+    QueryOf(query): QueryOf<PageQuery>,
 ) -> Reply {
     let after = parse_filter("cursor", query.cursor.as_deref())?;
     let page = app.store().subscriptions(caller.account, after, reply::page_size(query.limit)?).await?;

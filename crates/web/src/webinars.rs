@@ -21,16 +21,9 @@ use crate::app::{App, AppState};
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::reply::{self, Reply, with_version};
-use crate::request::{JsonBody, QueryOf, parse_filter, parse_id};
+use crate::request::{JsonBody, PageQuery, QueryOf, parse_filter, parse_id};
 pub(crate) use proposal::Proposal;
 use view::{SavedView, SeriesView};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListQuery {
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -61,7 +54,7 @@ pub(crate) async fn list(
     State(app): State<AppState>,
     caller: Caller,
     uri: Uri,
-    QueryOf(query): QueryOf<ListQuery>,
+    QueryOf(query): QueryOf<PageQuery>,
 ) -> Reply {
     let after = parse_filter("cursor", query.cursor.as_deref())?;
     let page = app.store().series_list(caller.account, after, reply::page_size(query.limit)?).await?;
