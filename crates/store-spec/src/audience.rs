@@ -135,7 +135,7 @@ pub async fn contact_data_are_those_of_the_sending<S: Store>(mut world: World<S>
     let plan = world.plan(&[mango]);
     let fan_out = world.fan_out(account, &plan).await?;
     let corrected = member_who("ada", "+44 20 7946 0000", "Europe/London");
-    world.store.enrol(account, Group::Mango(mango), vec![corrected.clone()], world.now()).await?;
+    world.store.enrol(account, Group::Mango(mango), vec![corrected.clone()]).await?;
     assert_eq!(world.audience(account, fan_out).await?[0].participant, corrected.participant);
     Ok(())
 }

@@ -199,7 +199,7 @@ pub async fn the_log_shows_names_of_now<S: Store>(mut world: World<S>) -> StoreR
     let mut renamed = member("p1");
     renamed.participant.name = "Ada".to_owned();
     let mango = world.store.mangoes(log.account, None, 1).await?.items[0].0.id;
-    world.store.enrol(log.account, Group::Mango(mango), vec![renamed], world.now()).await?;
+    world.store.enrol(log.account, Group::Mango(mango), vec![renamed]).await?;
     let person = Some(("Ada".to_owned(), "p1@example.com".to_owned()));
     assert_eq!(log.pages(&world, ALL, 10).await?[0].person, person);
     assert_eq!(world.store.delivery(log.account, log.id(0, 1)).await?.expect("there").summary.person, person);

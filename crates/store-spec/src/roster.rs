@@ -50,7 +50,7 @@ pub async fn enrolling_counts_who_is_new_changed_or_just_so<S: Store>(mut world:
     let mango = world.mango_of(account, &["ada", "bob"]).await?;
     let changed = member_who("bob", "+49 30 1234", "");
     let members = vec![member("ada"), changed.clone(), member("cy")];
-    let enrolled = world.store.enrol(account, Group::Mango(mango), members, world.now()).await?;
+    let enrolled = world.store.enrol(account, Group::Mango(mango), members).await?;
     assert_eq!(enrolled, Enrolled { added: 1, updated: 1, unchanged: 1 });
     let bob = world.store.participant_by_email(account, "bob@example.com").await?;
     assert_eq!(bob.map(|bob| bob.participant), Some(changed.participant));
@@ -66,7 +66,7 @@ pub async fn one_address_is_one_person_in_whatever_case<S: Store>(mut world: Wor
     let mango = world.mango_of(account, &["ada"]).await?;
     let mut shouting = member("ada");
     shouting.participant.email = "ADA@Example.com".to_owned();
-    let enrolled = world.store.enrol(account, Group::Mango(mango), vec![shouting; 2], world.now()).await?;
+    let enrolled = world.store.enrol(account, Group::Mango(mango), vec![shouting; 2]).await?;
     assert_eq!(enrolled, Enrolled { unchanged: 2, ..Enrolled::default() });
 
     let found = world.store.participant_by_email(account, "aDa@eXample.com").await?.expect("ada");
@@ -116,13 +116,13 @@ pub async fn further_columns_stay_where_a_list_has_none<S: Store>(mut world: Wor
     let group = Group::Mango(world.mango(account).await?);
     let mut ada = member("ada");
     ada.attributes = Some(r#"{"tier":"gold"}"#.to_owned());
-    world.store.enrol(account, group, vec![ada.clone()], world.now()).await?;
+    world.store.enrol(account, group, vec![ada.clone()]).await?;
     assert_eq!(world.enrol(account, group, &["ada"]).await?.unchanged, 1);
     let kept = world.store.participant(account, 1).await?.expect("ada");
     assert_eq!(kept.attributes, ada.attributes);
 
     ada.attributes = Some("{}".to_owned());
-    assert_eq!(world.store.enrol(account, group, vec![ada.clone()], world.now()).await?.updated, 1);
+    assert_eq!(world.store.enrol(account, group, vec![ada.clone()]).await?.updated, 1);
     assert_eq!(world.store.participant(account, 1).await?.expect("ada").attributes, ada.attributes);
     Ok(())
 }
@@ -137,7 +137,7 @@ pub async fn an_unusual_person_reads_back<S: Store>(mut world: World<S>) -> Stor
         .map(|(n, zone)| member_who(&format!("p{n}"), "0012345678901234567890", zone))
         .collect();
     members[0].participant.name = "O'Brien \"🎺\" \u{202e}\u{7}\t".to_owned();
-    world.store.enrol(account, group, members.clone(), world.now()).await?;
+    world.store.enrol(account, group, members.clone()).await?;
     for (number, member) in (1..).zip(members) {
         let kept = world.store.participant(account, number).await?.expect("enrolled");
         assert_eq!(kept.participant, member.participant);

@@ -114,7 +114,7 @@ impl<S: Store> World<S> {
     /// Makes people members of a group.
     pub async fn enrol(&self, account: AccountId, group: Group, names: &[&str]) -> StoreResult<Enrolled> {
         let members = names.iter().map(|name| member(name)).collect();
-        self.store.enrol(account, group, members, self.now).await
+        self.store.enrol(account, group, members).await
     }
 
     /// The number of the person that [`member`] makes of this name.

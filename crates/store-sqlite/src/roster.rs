@@ -1,7 +1,6 @@
 //! Mangoes, participants and membership, in SQL.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use provider::frontier::Place;
 use rusqlite::{Connection, Row};
 use store::{
@@ -63,13 +62,7 @@ impl Roster for SqliteStore {
             .await
     }
 
-    async fn enrol(
-        &self,
-        account: AccountId,
-        group: Group,
-        members: Vec<NewMember>,
-        _now: Timestamp,
-    ) -> StoreResult<Enrolled> {
+    async fn enrol(&self, account: AccountId, group: Group, members: Vec<NewMember>) -> StoreResult<Enrolled> {
         self.writer.write(move |connection| Ok(enrol_all(connection, account, group, &members)?.0)).await
     }
 

@@ -103,13 +103,7 @@ pub trait Roster: Send + Sync {
 
     /// Makes people members of a group, all or none; who is known by e-mail is corrected, not doubled.
     /// `Missing` where the group does not exist.
-    async fn enrol(
-        &self,
-        account: AccountId,
-        group: Group,
-        members: Vec<NewMember>,
-        now: Timestamp,
-    ) -> StoreResult<Enrolled>;
+    async fn enrol(&self, account: AccountId, group: Group, members: Vec<NewMember>) -> StoreResult<Enrolled>;
 
     /// Registers people for a series and announces its newest version to those who were not in its audience before, in
     /// ONE transaction. Where all were, there is no event. `VersionConflict` where `version` is not the newest.

@@ -137,7 +137,7 @@ impl Enrolment<'_> {
         }
         let batch = std::mem::take(&mut self.batch);
         let enrolled = match self.group {
-            Group::Mango(_) => self.app.store().enrol(self.account, self.group, batch, self.app.now()).await?,
+            Group::Mango(_) => self.app.store().enrol(self.account, self.group, batch).await?,
             Group::Series(series) => self.register(series, batch).await?,
         };
         self.report.count(enrolled);
@@ -151,7 +151,7 @@ impl Enrolment<'_> {
             let found = app.store().series(account, series).await?;
             let record = found.ok_or_else(|| Problem::not_found("webinar"))?;
             if record.draft.late_joiners == LateJoiners::Wait || record.cancelled_at.is_some() {
-                return Ok(app.store().enrol(account, self.group, batch, app.now()).await?);
+                return Ok(app.store().enrol(account, self.group, batch).await?);
             }
             let newest = Proposal::of_stored(app, account, &record).await?;
             match app.store().register_late(account, newest.to_late_registration(app, batch.clone())).await {

@@ -8,14 +8,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use store::{Clock, Group, NewMember, Roster, StoreError};
+use store::{Group, NewMember, Roster, StoreError};
 use store_sqlite::SqliteStore;
 use web::members::{BATCH_SIZE, ListFormat, MemberReader, MemberReport};
 use webinar::MangoId;
 use wire::AccountId;
 
 use crate::cli::AccountArg;
-use crate::clock::SystemClock;
 use crate::database::{DatabaseArgs, the_account};
 use crate::output::{self, tame};
 use crate::progress::Progress;
@@ -126,7 +125,7 @@ impl Import {
             return Ok(());
         }
         let group = Group::Mango(self.mango);
-        let enrolled = self.store.enrol(self.account, group, members, SystemClock.now()).await;
+        let enrolled = self.store.enrol(self.account, group, members).await;
         self.report.count(enrolled.map_err(|error| match error {
             StoreError::Missing(_) => anyhow::anyhow!("the mango was removed meanwhile"),
             other => other.into(),

@@ -76,7 +76,7 @@ impl<S: Store> Player<S> {
             }
             Operation::Enrol { account, group, people } => {
                 let members = people.iter().map(|(person, detail)| somebody(*person, *detail)).collect();
-                told(self.world.store.enrol(self.accounts[*account], group_of(*group), members, now).await)
+                told(self.world.store.enrol(self.accounts[*account], group_of(*group), members).await)
             }
             Operation::Leave { account, group, participant } => {
                 told(self.world.store.leave(self.accounts[*account], group_of(*group), *participant).await)

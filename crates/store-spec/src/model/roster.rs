@@ -1,7 +1,6 @@
 //! Mangoes, participants and membership, in memory.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use store::{
     Enrolled, Group, LateRegistration, Mango, NewMember, Page, ParticipantRecord, Roster, StoreError, StoreResult,
     Targets,
@@ -44,13 +43,7 @@ impl Roster for Model {
         Ok(ids.iter().filter_map(|id| tables.mangoes.get(&(account, *id)).cloned()).collect())
     }
 
-    async fn enrol(
-        &self,
-        account: AccountId,
-        group: Group,
-        members: Vec<NewMember>,
-        _now: Timestamp,
-    ) -> StoreResult<Enrolled> {
+    async fn enrol(&self, account: AccountId, group: Group, members: Vec<NewMember>) -> StoreResult<Enrolled> {
         Ok(self.tables().enrol(account, group, members)?.0)
     }
 

@@ -98,7 +98,7 @@ impl World {
             .unwrap(),
             attributes: None,
         });
-        self.store.enrol(ACCOUNT, Group::Mango(MANGO), members.collect(), now).await.unwrap();
+        self.store.enrol(ACCOUNT, Group::Mango(MANGO), members.collect()).await.unwrap();
     }
 
     /// A new receiver that is told of every recurring webinar.

@@ -94,7 +94,7 @@ async fn prepare(store: &SqliteStore, participants: u64, sink: &str) -> anyhow::
         let upto = participants.min(enrolled + ENROL_AT_ONCE);
         let members: Vec<NewMember> =
             (enrolled + 1..=upto).map(|number| member(number, &zones)).collect::<Result<_, _>>()?;
-        store.enrol(ACCOUNT, Group::Mango(MANGO), members, now).await?;
+        store.enrol(ACCOUNT, Group::Mango(MANGO), members).await?;
         enrolled = upto;
         progress.set(enrolled);
     }
