@@ -54,7 +54,7 @@ async fn killed_two_hundred_times_under_load_nothing_acknowledged_is_lost() {
     let mut chance = Chance(0x5eed);
     for round in 0..KILLS {
         let mut server = world.start().await;
-        let kill_after = Duration::from_millis(chance.below(150));
+        let kill_after = Duration::from_millis(chance.below(60));
         let load = world.announce_and_send(&server);
         tokio::select! {
             () = load => {}
