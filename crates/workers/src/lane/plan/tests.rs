@@ -1,0 +1,25 @@
+//! When the plan asks the store, and when it leaves it in peace.
+
+use jiff::Timestamp;
+use store_sqlite::SqliteStore;
+use webinar::Zones;
+use wire::{AccountId, EndpointId};
+
+use super::*;
+
+#[tokio::test]
+async fn a_query_that_brings_nothing_new_is_not_asked_again_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = SqliteStore::open(&directory.path().join("plan.db"), Zones::bundled()).expect("a store");
+    let lease = Lease { account: AccountId::from_u32(1), endpoint: EndpointId::from_bytes([1; 16]), epoch: 1 };
+    let mut plan = Plan::new(Arc::new(store), lease);
+    let now = Timestamp::UNIX_EPOCH;
+
+    plan.take_in(Fetched::Retries { found: Vec::new(), more_from: Some(now) });
+    plan.fetch_ahead();
+    assert!(plan.fetching().is_none());
+
+    plan.want_retries(now);
+    plan.fetch_ahead();
+    assert!(plan.fetching().is_some(), "but when it is time again");
+}
