@@ -118,7 +118,7 @@ fn lanes(
     let egress = Egress::new(parts.targets.clone(), egress::Limits::default(), resolver)?;
     let context = workers::Context {
         lanes: Arc::new(parts.store.clone()),
-        egress,
+        egress: Arc::new(egress),
         targets: Arc::new(parts.targets.clone()),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),

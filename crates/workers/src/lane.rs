@@ -25,7 +25,7 @@ use crate::{Context, LEASE_FOR};
 use commit::Commit;
 use ledger::Ledger;
 use plan::{Fetched, Plan};
-use sender::{Done, Sender};
+use sender::{Attempting, Done, Sender};
 
 /// Outcomes are looked at this often, and committed if there are enough of them to be worth an fsync.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
@@ -36,7 +36,6 @@ const UNSETTLED_MAX: usize = 4_096;
 /// How long a lane may keep its place while others wait for one.
 const TURN_MAX: Duration = Duration::from_secs(60);
 
-type Attempting = Pin<Box<dyn Future<Output = Done> + Send>>;
 type Renewing = Pin<Box<dyn Future<Output = StoreResult<()>> + Send>>;
 
 /// What a lane learns from its supervisor while it works.
@@ -120,7 +119,7 @@ impl Lane {
         self.finish().await
     }
 
-    async fn open(&mut self) -> StoreResult<Arc<Sender>> {
+    async fn open(&mut self) -> StoreResult<Sender> {
         let work = self.context.lanes.work(self.lease).await?;
         self.health = work.endpoint.health;
         self.stored_health = work.endpoint.health;
@@ -134,11 +133,11 @@ impl Lane {
             self.context.lanes.renew(self.lease, now, LEASE_FOR).await?;
             self.renewed_at = Instant::now();
         }
-        Ok(Arc::new(sender))
+        Ok(sender)
     }
 
     /// Starts attempts as far as the window reaches.
-    fn fill(&mut self, sender: &Arc<Sender>) {
+    fn fill(&mut self, sender: &Sender) {
         if self.may_send() {
             let now = self.context.clock.now();
             let window = self.health.window(self.context.window, now) as usize;
@@ -150,7 +149,7 @@ impl Lane {
             };
             while self.in_flight.len() < window && self.ledger.len() + self.commit.outcomes() < UNSETTLED_MAX {
                 let Some(errand) = self.plan.next() else { break };
-                self.in_flight.push(Box::pin(sender.clone().send(errand, kind)));
+                self.in_flight.push(sender.send(errand, kind));
             }
         }
         if self.leaving.is_none() {

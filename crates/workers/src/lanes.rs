@@ -119,10 +119,12 @@ impl LaneSupervisor {
     /// Until something may have become due, a lane has ended, or it is time to look anyway.
     async fn wait(&mut self) {
         tokio::select! {
+            // The order does not matter, but a simulation must be able to repeat it.
+            biased;
             _ = self.signals.stop.changed() => {}
-            () = self.context.hint.notified() => {}
             // A lane that ends may have left work that came meanwhile.
             Some(ended) = self.running.join_next_with_id() => self.forget(ended),
+            () = self.context.hint.notified() => {}
             () = sleep(POLL_INTERVAL_MAX) => {}
         }
         while let Some(ended) = self.running.try_join_next_with_id() {

@@ -3,16 +3,17 @@
 
 mod lane;
 mod lanes;
+mod outbound;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use egress::Egress;
 use provider::target::TargetPolicy;
 use store::{Chance, Clock, Lanes};
 use tokio::sync::Notify;
 
 pub use lanes::LaneSupervisor;
+pub use outbound::{Outbound, Posting, Way};
 
 /// What the workers of a process share.
 #[derive(Clone)]
@@ -20,7 +21,7 @@ pub struct Context {
     /// The queues.
     pub lanes: Arc<dyn Lanes>,
     /// The one way out.
-    pub egress: Egress,
+    pub egress: Arc<dyn Outbound>,
     /// Which targets may be called; asked again each time a lane is opened.
     pub targets: Arc<TargetPolicy>,
     /// The time.

@@ -1,10 +1,12 @@
 //! From an errand to a signed request, and from what came back to an outcome. Runs once for each delivery.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context as Waking, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use egress::{FailureKind, Origin};
+use egress::{Exchange, FailureKind};
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use provider::attempt::{Failure, Outcome};
@@ -14,7 +16,7 @@ use store::{Clock, Endpoint, FailPoint, FanOut, StoreError, StoreResult};
 use webinar::{Participant, write_body};
 use wire::{MessageId, ParticipantNumber, Signer, headers};
 
-use crate::Context;
+use crate::{Context, Posting, Way};
 
 /// The contract gives a receiver 30 s for everything.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(30);
@@ -45,10 +47,20 @@ pub(crate) struct Done {
     pub(crate) latency: Duration,
 }
 
+/// An attempt under way. A type of its own, so that the boxed request is the only allocation it needs.
+pub(crate) struct Attempting {
+    /// Taken at the end.
+    errand: Option<Errand>,
+    kind: AttemptKind,
+    /// None where nothing can be sent.
+    posting: Option<Posting>,
+    clock: Arc<dyn Clock>,
+}
+
 /// Sends to one endpoint.
 pub(crate) struct Sender {
     /// None where the URL may no longer be called.
-    origin: Option<Origin>,
+    way: Option<Arc<dyn Way>>,
     signer: Signer,
     clock: Arc<dyn Clock>,
 }
@@ -84,29 +96,18 @@ impl Letter {
 
 impl Sender {
     pub(crate) fn new(context: &Context, endpoint: &Endpoint) -> StoreResult<Sender> {
-        let origin = context.targets.parse(&endpoint.url).ok().and_then(|url| context.egress.origin(&url).ok());
+        let way = context.targets.parse(&endpoint.url).ok().and_then(|url| context.egress.way_to(&url));
         let signer = Signer::new(endpoint.secrets.iter().cloned()).map_err(StoreError::broken)?;
-        Ok(Sender { origin, signer, clock: context.clock.clone() })
+        Ok(Sender { way, signer, clock: context.clock.clone() })
     }
 
     /// One attempt, from the body to the outcome.
-    pub(crate) async fn send(self: Arc<Self>, errand: Errand, kind: AttemptKind) -> Done {
-        let (Some(origin), Some(request)) = (&self.origin, self.request(&errand)) else {
-            let outcome = Outcome::Failed(Failure::ForbiddenTarget);
-            return Done { errand, kind, outcome, asked_wait: None, latency: Duration::ZERO };
-        };
-        FailPoint::AttemptBeforeSend.pass();
-        let exchange = origin.post(request.0, request.1, ATTEMPT_TIME_MAX).await;
-        FailPoint::AttemptAfterAnswer.pass();
-        let latency = exchange.phases.total;
-        let (outcome, asked_wait) = match exchange.result {
-            Ok(answer) => {
-                let asked = answer.retry_after.and_then(|text| read_retry_after(&text, self.clock.now()));
-                (Outcome::Answered(answer.status), asked)
-            }
-            Err(failure) => (Outcome::Failed(failure_of(failure.kind)), None),
-        };
-        Done { errand, kind, outcome, asked_wait, latency }
+    pub(crate) fn send(&self, errand: Errand, kind: AttemptKind) -> Attempting {
+        let posting = self.way.as_ref().zip(self.request(&errand)).map(|(way, (headers, body))| {
+            FailPoint::AttemptBeforeSend.pass();
+            way.post(headers, body, ATTEMPT_TIME_MAX)
+        });
+        Attempting { errand: Some(errand), kind, posting, clock: self.clock.clone() }
     }
 
     /// Head and body, signed afresh for this attempt.
@@ -125,6 +126,41 @@ impl Sender {
         all.insert(HeaderName::from_static(headers::FANFARE_ATTEMPT), HeaderValue::from(errand.attempt));
         Some((all, body))
     }
+}
+
+impl Future for Attempting {
+    type Output = Done;
+
+    fn poll(mut self: Pin<&mut Self>, waking: &mut Waking<'_>) -> Poll<Done> {
+        let exchange = match &mut self.posting {
+            Some(posting) => Some(ready!(posting.as_mut().poll(waking))),
+            None => None,
+        };
+        // Like every future it is not asked again after its end.
+        let Some(errand) = self.errand.take() else { return Poll::Pending };
+        Poll::Ready(match exchange {
+            Some(exchange) => {
+                FailPoint::AttemptAfterAnswer.pass();
+                done(errand, self.kind, exchange, &*self.clock)
+            }
+            None => {
+                let outcome = Outcome::Failed(Failure::ForbiddenTarget);
+                Done { errand, kind: self.kind, outcome, asked_wait: None, latency: Duration::ZERO }
+            }
+        })
+    }
+}
+
+fn done(errand: Errand, kind: AttemptKind, exchange: Exchange, clock: &dyn Clock) -> Done {
+    let latency = exchange.phases.total;
+    let (outcome, asked_wait) = match exchange.result {
+        Ok(answer) => {
+            let asked = answer.retry_after.and_then(|text| read_retry_after(&text, clock.now()));
+            (Outcome::Answered(answer.status), asked)
+        }
+        Err(failure) => (Outcome::Failed(failure_of(failure.kind)), None),
+    };
+    Done { errand, kind, outcome, asked_wait, latency }
 }
 
 fn failure_of(kind: FailureKind) -> Failure {

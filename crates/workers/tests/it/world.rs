@@ -66,7 +66,7 @@ impl World {
         let egress = Egress::new(targets.clone(), Limits::default(), names).unwrap();
         let context = Context {
             lanes: Arc::new(store.clone()),
-            egress,
+            egress: Arc::new(egress),
             targets: Arc::new(targets),
             clock: clock.clone(),
             chance: Arc::new(Counter(AtomicU64::new(1))),

@@ -154,7 +154,7 @@ fn context(store: &SqliteStore, window: u32) -> anyhow::Result<Context> {
     let egress = Egress::new(targets.clone(), Limits::default(), Arc::new(SystemResolver::from_system()?))?;
     Ok(Context {
         lanes: Arc::new(store.clone()),
-        egress,
+        egress: Arc::new(egress),
         targets: Arc::new(targets),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
