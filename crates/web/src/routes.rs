@@ -1,13 +1,14 @@
 //! The route table, in one screen, and the router made of it. The inbox's way in is not here: it is answered before.
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::{Extension, Router};
 use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method};
+use provider::api_key::Scope;
 
 use crate::app::AppState;
 use crate::problem::Problem;
@@ -24,6 +25,15 @@ pub(crate) enum Half {
     Receiver,
 }
 
+/// Who may call a route. `Caller` reads it, so a handler that asks who calls cannot forget what they may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Whoever reaches it. The page asks for a key by itself, where it does.
+    Everyone,
+    /// Whoever has a key with this scope.
+    Key(Scope),
+}
+
 /// One method of one path.
 pub(crate) struct Route {
     half: Half,
@@ -31,6 +41,8 @@ pub(crate) struct Route {
     #[cfg(test)]
     pub(crate) method: Method,
     pub(crate) path: &'static str,
+    #[cfg(test)]
+    pub(crate) access: Access,
     handler: MethodRouter<AppState>,
 }
 
@@ -40,67 +52,75 @@ const PUT: Method = Method::PUT;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
+const EVERYONE: Access = Access::Everyone;
+const MANAGE: Access = Access::Key(Scope::Manage);
+const READ: Access = Access::Key(Scope::Read);
+const AUDIENCE: Access = Access::Key(Scope::Audience);
+const REGISTER: Access = Access::Key(Scope::Register);
+
 #[rustfmt::skip]
 pub(crate) fn table() -> Vec<Route> {
     use Half::{Both, Provider, Receiver};
     vec![
-        route(Provider, POST, "/api/v1/integration/webhook/webhook", integration::register),
+        route(Provider, POST, "/api/v1/integration/webhook/webhook", REGISTER, integration::register),
 
-        route(Provider, POST, "/api/v1/mangoes", mangoes::create),
-        route(Provider, GET, "/api/v1/mangoes", mangoes::list),
-        route(Provider, GET, "/api/v1/mangoes/{id}", mangoes::show),
-        route(Provider, POST, "/api/v1/mangoes/{id}/members", enrolment::into_mango),
-        route(Provider, DELETE, "/api/v1/mangoes/{id}/members/{participant}", enrolment::out_of_mango),
-        route(Provider, GET, "/api/v1/participants/{id}", participants::show),
+        route(Provider, POST, "/api/v1/mangoes", MANAGE, mangoes::create),
+        route(Provider, GET, "/api/v1/mangoes", READ, mangoes::list),
+        route(Provider, GET, "/api/v1/mangoes/{id}", READ, mangoes::show),
+        route(Provider, POST, "/api/v1/mangoes/{id}/members", AUDIENCE, enrolment::into_mango),
+        route(Provider, DELETE, "/api/v1/mangoes/{id}/members/{participant}", AUDIENCE, enrolment::out_of_mango),
+        route(Provider, GET, "/api/v1/participants/{id}", READ, participants::show),
 
-        route(Provider, POST, "/api/v1/webinars", webinars::create),
-        route(Provider, GET, "/api/v1/webinars", webinars::list),
-        route(Provider, GET, "/api/v1/webinars/{id}", webinars::show),
-        route(Provider, PUT, "/api/v1/webinars/{id}", webinars::replace),
-        route(Provider, PATCH, "/api/v1/webinars/{id}", webinars::amend),
-        route(Provider, DELETE, "/api/v1/webinars/{id}", webinars::cancel),
-        route(Provider, POST, "/api/v1/webinars/{id}/registrations", enrolment::into_series),
-        route(Provider, DELETE, "/api/v1/webinars/{id}/registrations/{participant}", enrolment::out_of_series),
+        route(Provider, POST, "/api/v1/webinars", MANAGE, webinars::create),
+        route(Provider, GET, "/api/v1/webinars", READ, webinars::list),
+        route(Provider, GET, "/api/v1/webinars/{id}", READ, webinars::show),
+        route(Provider, PUT, "/api/v1/webinars/{id}", MANAGE, webinars::replace),
+        route(Provider, PATCH, "/api/v1/webinars/{id}", MANAGE, webinars::amend),
+        route(Provider, DELETE, "/api/v1/webinars/{id}", MANAGE, webinars::cancel),
+        route(Provider, POST, "/api/v1/webinars/{id}/registrations", AUDIENCE, enrolment::into_series),
+        route(Provider, DELETE, "/api/v1/webinars/{id}/registrations/{participant}", AUDIENCE, enrolment::out_of_series),
 
-        route(Provider, GET, "/api/v1/events", events::list),
-        route(Provider, GET, "/api/v1/events/{id}", events::show),
-        route(Provider, GET, "/api/v1/deliveries", deliveries::list),
-        route(Provider, GET, "/api/v1/deliveries/{id}", deliveries::show),
+        route(Provider, GET, "/api/v1/events", READ, events::list),
+        route(Provider, GET, "/api/v1/events/{id}", READ, events::show),
+        route(Provider, GET, "/api/v1/deliveries", READ, deliveries::list),
+        route(Provider, GET, "/api/v1/deliveries/{id}", READ, deliveries::show),
 
-        route(Provider, POST, "/api/v1/subscriptions", subscriptions::create),
-        route(Provider, GET, "/api/v1/subscriptions", subscriptions::list),
-        route(Provider, GET, "/api/v1/subscriptions/{id}", subscriptions::show),
-        route(Provider, DELETE, "/api/v1/subscriptions/{id}", subscriptions::delete),
-        route(Provider, GET, "/api/v1/endpoints", endpoints::list),
-        route(Provider, GET, "/api/v1/endpoints/{id}", endpoints::show),
-        route(Provider, POST, "/api/v1/endpoints/{id}/pause", endpoints::pause),
-        route(Provider, POST, "/api/v1/endpoints/{id}/resume", endpoints::resume),
+        route(Provider, POST, "/api/v1/subscriptions", REGISTER, subscriptions::create),
+        route(Provider, GET, "/api/v1/subscriptions", READ, subscriptions::list),
+        route(Provider, GET, "/api/v1/subscriptions/{id}", READ, subscriptions::show),
+        route(Provider, DELETE, "/api/v1/subscriptions/{id}", REGISTER, subscriptions::delete),
+        route(Provider, GET, "/api/v1/endpoints", READ, endpoints::list),
+        route(Provider, GET, "/api/v1/endpoints/{id}", READ, endpoints::show),
+        route(Provider, POST, "/api/v1/endpoints/{id}/pause", MANAGE, endpoints::pause),
+        route(Provider, POST, "/api/v1/endpoints/{id}/resume", MANAGE, endpoints::resume),
 
-        route(Receiver, POST, "/api/v1/sources", sources::create),
-        route(Receiver, GET, "/api/v1/sources", sources::list),
-        route(Receiver, PUT, "/api/v1/sources/{id}/keys", sources::set_keys),
-        route(Receiver, GET, "/api/v1/inbox/messages", messages::list),
-        route(Receiver, GET, "/api/v1/inbox/messages/{id}", messages::show),
+        route(Receiver, POST, "/api/v1/sources", MANAGE, sources::create),
+        route(Receiver, GET, "/api/v1/sources", READ, sources::list),
+        route(Receiver, PUT, "/api/v1/sources/{id}/keys", MANAGE, sources::set_keys),
+        route(Receiver, GET, "/api/v1/inbox/messages", READ, messages::list),
+        route(Receiver, GET, "/api/v1/inbox/messages/{id}", READ, messages::show),
 
-        route(Both, GET, "/livez", health::live),
-        route(Both, GET, "/readyz", health::ready),
-        route(Both, GET, "/", dashboard::show),
-        route(Both, GET, "/assets/style.css", dashboard::style),
+        route(Both, GET, "/livez", EVERYONE, health::live),
+        route(Both, GET, "/readyz", EVERYONE, health::ready),
+        route(Both, GET, "/", EVERYONE, dashboard::show),
+        route(Both, GET, "/assets/style.css", EVERYONE, dashboard::style),
     ]
 }
 
-fn route<H, T>(half: Half, method: Method, path: &'static str, handler: H) -> Route
+fn route<H, T>(half: Half, method: Method, path: &'static str, access: Access, handler: H) -> Route
 where
     H: Handler<T, AppState>,
     T: 'static,
 {
     let filter = MethodFilter::try_from(method.clone()).expect("a method of the table");
-    let handler = on(filter, handler);
+    let handler = on(filter, handler).layer(Extension(access));
     Route {
         half,
         #[cfg(test)]
         method,
         path,
+        #[cfg(test)]
+        access,
         handler,
     }
 }
