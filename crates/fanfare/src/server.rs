@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use web::{Dashboard, Halves, Limits, WebSettings};
 use webinar::Zones;
 use wire::NodeId;
-use workers::{LaneSupervisor, WINDOW};
+use workers::{Bounds, LaneSupervisor};
 
 use crate::clock::{SystemChance, SystemClock};
 
@@ -123,7 +123,7 @@ fn lanes(
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
         hint,
-        window: WINDOW,
+        bounds: Bounds::default(),
     };
     let chance: &dyn Chance = &SystemChance;
     let node = NodeId::from_bytes(chance.id_bytes(SystemClock.now()));

@@ -3,11 +3,15 @@
 
 pub mod api_key;
 pub mod attempt;
+pub mod concurrency;
+pub mod eta;
 pub mod fan_out;
 pub mod frontier;
 pub mod judge;
 pub mod lane;
+pub mod pace;
 pub mod segment;
+pub mod settings;
 pub mod subscription;
 pub mod target;
 mod varint;

@@ -239,7 +239,11 @@ pub async fn an_event_keeps_the_snapshot_it_announces<S: Store>(mut world: World
         state: FanOutState::Running,
         delivered: 0,
         retrying: 0,
+        held: 0,
         abandoned: 0,
+        called_off: 0,
+        ahead: 0,
+        per_minute: None,
     };
     assert_eq!(summary.fan_outs, [progress]);
     let newest = world.store.events(account, None, 1).await?.items[0].clone();
@@ -274,6 +278,6 @@ async fn traces<S: Store>(world: &World<S>, account: AccountId) -> StoreResult<S
     let series = world.store.series_list(account, None, 100).await?;
     let events = world.store.events(account, None, 100).await?;
     let later = world.now() + Duration::from_secs(3_600);
-    let due = world.store.claim(crate::world::NODE, later, Duration::ZERO, 100).await?.len();
+    let due = world.store.claim(crate::world::NODE, later, Duration::ZERO, store::Room::of(100)).await?.len();
     Ok(format!("{series:?} {events:?} {due} lanes due"))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use provider::frontier::Place;
 use provider::lane::LaneState;
-use store::{EndpointChange, Lease, Store, StoreError, StoreResult};
+use store::{EndpointChange, Lease, Room, Store, StoreError, StoreResult};
 use wire::{AccountId, EndpointId, FanOutId, NodeId};
 
 use crate::World;
@@ -69,7 +69,7 @@ pub async fn a_stale_owner_changes_nothing<S: Store>(mut world: World<S>) -> Sto
     let before = lane.traces(&world, owner).await?;
 
     let place = Place { participant: 1, index: 1 };
-    let open = LaneState::Open { failures: 1, until: now + LEASE };
+    let open = LaneState::Open { failures: 1, until: now + LEASE, since: now };
     let report = Report::of(lane.fan_out, now).delivered([2]).abandoned(place, 1).up_to(place).swept().health(open);
     let refusals = [
         world.settle(stale, report).await.map(|_| ()),
@@ -161,7 +161,7 @@ pub async fn lanes_are_claimed_longest_due_first_and_no_more_than_asked<S: Store
     world.save(accounts[0], &plan).await?;
     let mut claimed = Vec::new();
     for expected in [1, 2, 1, 0] {
-        let leases = world.store.claim(OTHER_NODE, world.now(), LEASE, expected.max(1)).await?;
+        let leases = world.store.claim(OTHER_NODE, world.now(), LEASE, Room::of(expected.max(1))).await?;
         assert_eq!(leases.len(), expected);
         claimed.extend(leases.iter().map(|lease| lease.account));
     }
@@ -182,10 +182,11 @@ pub async fn a_paused_lane_waits_for_its_owner<S: Store>(mut world: World<S>) ->
 
     change(&world, EndpointChange::Resume).await?;
     let lease = world.lease().await?;
-    assert!(!world.settle(lease, Report::of(lane.fan_out, world.now())).await?.is_paused);
+    let before = world.settle(lease, Report::of(lane.fan_out, world.now())).await?.signal;
+    assert_eq!(world.work(lease).await?.signal, before);
     change(&world, EndpointChange::Pause).await?;
     let settled = world.settle(lease, Report::of(lane.fan_out, world.now()).delivered([1])).await?;
-    assert!(settled.is_paused, "the lane's worker learns it at its next commit");
+    assert!(settled.signal > before, "the lane's worker learns it at its next commit");
     world.store.release(lease, world.now()).await?;
     world.pass(LEASE);
     assert_eq!(world.claim().await?, []);
@@ -197,9 +198,10 @@ pub async fn every_health_reads_back<S: Store>(mut world: World<S>) -> StoreResu
     let lease = world.lease().await?;
     let healths = [
         LaneState::Healthy { failures: 4 },
-        LaneState::Open { failures: 7, until: world.now() + LEASE },
+        LaneState::Open { failures: 7, until: world.now() + LEASE, since: world.now() },
         LaneState::SlowStart { window: 2, failures: 7 },
         LaneState::Gone { since: world.now() },
+        LaneState::Disabled { since: world.now() },
         LaneState::Healthy { failures: 0 },
     ];
     for health in healths {
@@ -217,7 +219,14 @@ pub async fn an_open_lane_waits_until_its_time_whoever_owned_it<S: Store>(mut wo
         let lease = world.lease().await?;
         let until = world.now() + LEASE * 3;
         world
-            .settle(lease, Report::of(lane.fan_out, world.now()).health(LaneState::Open { failures: 1, until }))
+            .settle(
+                lease,
+                Report::of(lane.fan_out, world.now()).health(LaneState::Open {
+                    failures: 1,
+                    until,
+                    since: world.now(),
+                }),
+            )
             .await?;
         ending.of(&world, lease).await?;
         let plan = world.plan(&[]);
@@ -231,11 +240,16 @@ pub async fn an_open_lane_waits_until_its_time_whoever_owned_it<S: Store>(mut wo
     Ok(())
 }
 
-pub async fn a_gone_lane_waits_for_its_owner_who_forgives<S: Store>(mut world: World<S>) -> StoreResult<()> {
+pub async fn a_gone_or_disabled_lane_waits_for_its_owner_who_forgives<S: Store>(
+    mut world: World<S>,
+) -> StoreResult<()> {
     for ending in [Ending::Released, Ending::Died] {
         let lane = Lane::due(&mut world).await?;
         let lease = world.lease().await?;
-        let gone = LaneState::Gone { since: world.now() };
+        let gone = match ending {
+            Ending::Released => LaneState::Gone { since: world.now() },
+            Ending::Died => LaneState::Disabled { since: world.now() },
+        };
         world.settle(lease, Report::of(lane.fan_out, world.now()).health(gone)).await?;
         ending.of(&world, lease).await?;
         let plan = world.plan(&[]);
@@ -295,12 +309,12 @@ impl Lane {
     async fn traces<S: Store>(&self, world: &World<S>, owner: Lease) -> StoreResult<String> {
         let work = world.work(owner).await?;
         let events = world.store.events(self.account, None, 10).await?;
-        let retries = world.store.due_retries(owner, world.now() + LEASE, 10).await?;
+        let retries = world.store.due_retries(owner, world.now() + LEASE, 10).await?.retries;
         let log = world.store.deliveries(self.account, store::DeliveryFilter::default(), None, 10).await?;
         Ok(format!("{work:?} {events:?} {retries:?} {log:?}"))
     }
 }
 
 async fn claim_elsewhere<S: Store>(world: &World<S>) -> StoreResult<Vec<Lease>> {
-    world.store.claim(OTHER_NODE, world.now(), LEASE, 100).await
+    world.store.claim(OTHER_NODE, world.now(), LEASE, Room::of(100)).await
 }

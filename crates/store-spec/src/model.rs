@@ -2,6 +2,7 @@
 //! It passes the suite, and any other store must give the same answers to the same operations.
 
 mod accounts;
+mod backlog;
 mod catalog;
 mod inbox;
 mod journal;

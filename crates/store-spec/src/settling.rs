@@ -95,7 +95,7 @@ pub async fn a_straggler_counts_as_finished_and_comes_as_a_retry<S: Store>(mut w
     let due = world.now() + LEASE;
     world.settle(lane.lease, Report::of(lane.fan_out, world.now()).straggling(lane.place(2), due)).await?;
     assert_eq!(world.work(lane.lease).await?.fan_outs[0].finished_beyond, [2]);
-    let retries = world.store.due_retries(lane.lease, due, 10).await?;
+    let retries = world.store.due_retries(lane.lease, due, 10).await?.retries;
     assert_eq!((retries.len(), retries[0].recipient.place, retries[0].attempt), (1, lane.place(2), 1));
     Ok(())
 }
@@ -112,7 +112,7 @@ pub async fn retries_come_longest_due_first_and_not_before<S: Store>(mut world: 
     world.settle(lane.lease, report).await?;
 
     let due = async |seconds, limit| {
-        let retries = world.store.due_retries(lane.lease, in_seconds(seconds), limit).await?;
+        let retries = world.store.due_retries(lane.lease, in_seconds(seconds), limit).await?.retries;
         Ok::<_, store::StoreError>(
             retries.iter().map(|retry| (retry.recipient.place, retry.attempt)).collect::<Vec<_>>(),
         )
@@ -121,7 +121,7 @@ pub async fn retries_come_longest_due_first_and_not_before<S: Store>(mut world: 
     assert_eq!(due(10, 10).await?, [(lane.place(4), 3)]);
     assert_eq!(due(30, 10).await?, [(lane.place(4), 3), (lane.place(5), 4), (lane.place(3), 2)]);
     assert_eq!(due(30, 2).await?, [(lane.place(4), 3), (lane.place(5), 4)]);
-    let retry = &world.store.due_retries(lane.lease, in_seconds(10), 1).await?[0];
+    let retry = &world.store.due_retries(lane.lease, in_seconds(10), 1).await?.retries[0];
     assert_eq!((retry.fan_out, retry.recipient.participant.name.as_str()), (lane.fan_out, "p4"));
     Ok(())
 }
@@ -131,10 +131,10 @@ pub async fn retries_stay_in_their_own_lane<S: Store>(mut world: World<S>) -> St
     let second = Lane::of_nine(&mut world).await?;
     let due = world.now();
     world.settle(first.lease, Report::of(first.fan_out, due).retrying(first.place(1), 1, due)).await?;
-    assert_eq!(world.store.due_retries(first.lease, due, 10).await?.len(), 1);
-    assert_eq!(world.store.due_retries(second.lease, due, 10).await?.len(), 0);
+    assert_eq!(world.store.due_retries(first.lease, due, 10).await?.retries.len(), 1);
+    assert_eq!(world.store.due_retries(second.lease, due, 10).await?.retries.len(), 0);
     let foreign = Lease { endpoint: first.lease.endpoint, ..second.lease };
-    assert_eq!(world.store.due_retries(foreign, due, 10).await?.len(), 0);
+    assert_eq!(world.store.due_retries(foreign, due, 10).await?.retries.len(), 0);
     Ok(())
 }
 
@@ -157,7 +157,7 @@ pub async fn counts_follow_each_delivery_to_its_end<S: Store>(mut world: World<S
         let progress = lane.progress(&world).await?;
         assert_eq!((progress.delivered, progress.retrying, progress.abandoned), expected, "after step {step}");
     }
-    let retries = world.store.due_retries(lane.lease, due, 10).await?;
+    let retries = world.store.due_retries(lane.lease, due, 10).await?.retries;
     assert_eq!(retries.iter().map(|retry| retry.recipient.place).collect::<Vec<_>>(), [lane.place(4)]);
     Ok(())
 }

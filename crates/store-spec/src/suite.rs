@@ -107,7 +107,7 @@ macro_rules! suite {
                 a_paused_lane_waits_for_its_owner,
                 every_health_reads_back,
                 an_open_lane_waits_until_its_time_whoever_owned_it,
-                a_gone_lane_waits_for_its_owner_who_forgives,
+                a_gone_or_disabled_lane_waits_for_its_owner_who_forgives,
             ]
         );
         $crate::sentences!(
@@ -123,6 +123,25 @@ macro_rules! suite {
                 retries_stay_in_their_own_lane,
                 counts_follow_each_delivery_to_its_end,
                 a_swept_fan_out_is_told_as_such_and_is_no_more_work,
+            ]
+        );
+        $crate::sentences!(
+            $make,
+            backlog,
+            [
+                a_paused_fan_out_keeps_everything_and_goes_on_where_it_stood,
+                what_comes_back_to_a_paused_fan_out_is_held_too,
+                a_cancelled_fan_out_skips_what_has_not_arrived,
+                what_arrives_after_the_cancelling_counts_as_delivered,
+                one_endpoint_of_an_event_is_steered_alone,
+                a_dropped_backlog_is_skipped_and_later_events_are_not,
+                a_newer_version_supersedes_older_ones_where_that_is_wished,
+                a_word_to_newcomers_supersedes_nothing,
+                a_retry_knows_that_its_person_has_a_newer_version,
+                the_settings_of_an_endpoint_read_back,
+                progress_tells_what_an_endpoint_gets_first_and_how_fast,
+                accounts_that_have_their_share_are_passed_over,
+                orders_of_another_account_find_nothing,
             ]
         );
         $crate::sentences!(
@@ -184,6 +203,7 @@ mod tests {
     fn every_sentence_of_every_area_is_in_the_suite() {
         let areas = [
             include_str!("accounts.rs"),
+            include_str!("backlog.rs"),
             include_str!("roster.rs"),
             include_str!("audience.rs"),
             include_str!("catalog.rs"),

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use provider::api_key::StoredKey;
 use provider::frontier::Place;
 use store::{
-    Account, Endpoint, Enrolled, Group, LaneWork, LateRegistration, Lease, Mango, NewSubscription, Recipient,
+    Account, Endpoint, Enrolled, Group, LaneWork, LateRegistration, Lease, Mango, NewSubscription, Recipient, Room,
     SaveSeries, Saved, Settled, Settlement, Store, StoreResult, Subscribed,
 };
 use webinar::{EventType, MangoId, Zones};
@@ -214,7 +214,7 @@ impl<S: Store> World<S> {
 
     /// Leases whatever is due.
     pub async fn claim(&self) -> StoreResult<Vec<Lease>> {
-        self.store.claim(NODE, self.now, LEASE, 100).await
+        self.store.claim(NODE, self.now, LEASE, Room::of(100)).await
     }
 
     /// Leases the one lane that is due.

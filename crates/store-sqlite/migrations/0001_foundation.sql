@@ -112,6 +112,11 @@ create table endpoint (
     endpoint blob not null check (length(endpoint) = 16),
     url text not null,
     switch text not null default 'on' check (switch in ('on', 'paused')),
+    -- Requests a minute its owner allows; null for as many as the receiver takes.
+    rate_per_minute integer check (rate_per_minute > 0),
+    burst integer check (burst > 0 and (burst is null) = (rate_per_minute is null)),
+    concurrency_max integer not null default 64 check (concurrency_max between 1 and 256),
+    older_versions text not null default 'deliver' check (older_versions in ('deliver', 'supersede')),
     created_at integer not null,
     primary key (account, endpoint)
 ) strict, without rowid;
@@ -140,16 +145,21 @@ create unique index subscription_once on subscription (account, event_type, endp
 create table lane (
     account integer not null,
     endpoint blob not null,
-    health text not null default 'healthy' check (health in ('healthy', 'slow_start', 'open', 'gone')),
+    health text not null default 'healthy' check (health in ('healthy', 'slow_start', 'open', 'gone', 'disabled')),
     failures integer not null default 0,
     slow_window integer check ((slow_window is not null) = (health = 'slow_start')),
     open_until integer check ((open_until is not null) = (health = 'open')),
-    gone_since integer check ((gone_since is not null) = (health = 'gone')),
+    failing_since integer check ((failing_since is not null) = (health = 'open')),
+    ended_since integer check ((ended_since is not null) = (health in ('gone', 'disabled'))),
     -- The earliest moment at which there is something to do; null while there is nothing.
     due_at integer,
     owner blob,
     lease_until integer,
     epoch integer not null default 0,
+    -- Rises with every order of the owner that a lane at work must hear of.
+    signal integer not null default 0,
+    -- First attempts a minute lately.
+    per_minute integer,
     primary key (account, endpoint)
 ) strict, without rowid;
 create index lane_due on lane (due_at) where due_at is not null; -- claiming
@@ -161,16 +171,27 @@ create table fan_out (
     endpoint blob not null,
     -- The number of its event in the account: two versions saved within a millisecond are still sent in order.
     position integer not null,
-    state text not null default 'running' check (state in ('running', 'swept')),
+    -- Those of its event, for the question whether somebody has a newer version already.
+    series blob not null,
+    version integer not null,
+    state text not null default 'running' check (state in ('running', 'paused', 'swept', 'superseded', 'skipped')),
     cursor_participant integer not null default 0,
     cursor_index integer not null default 0,
     delivered integer not null default 0,
     retrying integer not null default 0,
+    held integer not null default 0,
     abandoned integer not null default 0,
+    called_off integer not null default 0,
     created_at integer not null,
     primary key (account, fan_out)
 ) strict, without rowid;
 create index fan_out_running on fan_out (account, endpoint, position) where state = 'running'; -- a lane's work
+create index fan_out_waiting on fan_out (account, endpoint) -- what an owner may drop
+    where state in ('running', 'paused') or retrying > 0 or held > 0;
+create index fan_out_by_series on fan_out (account, endpoint, series, version); -- newer and older versions
+create index fan_out_out_of_line on fan_out (account, endpoint) -- rows that do not agree with their fan-out's state
+    where (state in ('running', 'swept') and held > 0) or (state = 'paused' and retrying > 0)
+    or (state in ('superseded', 'skipped') and retrying + held > 0);
 create index fan_out_by_event on fan_out (account, event); -- an event's progress
 
 -- The deliveries that did not simply succeed. All others live in segments only.
@@ -180,10 +201,10 @@ create table exception (
     participant integer not null,
     place integer not null,
     endpoint blob not null,
-    state text not null check (state in ('retrying', 'abandoned')),
+    state text not null check (state in ('retrying', 'held', 'abandoned', 'superseded', 'skipped')),
     due_at integer check ((due_at is not null) = (state = 'retrying')),
-    -- Of the attempt to come while retrying, of the last one once abandoned.
-    attempt integer not null check (attempt between 1 and 65535),
+    -- Of the attempt to come while retrying or held, of the last one afterwards.
+    attempt integer not null check (attempt between 0 and 65535),
     -- How many attempts have counted against the delivery's own schedule.
     charged integer not null default 0,
     last_outcome integer,
@@ -192,20 +213,28 @@ create table exception (
 ) strict, without rowid;
 create index exception_due on exception (account, endpoint, due_at) where due_at is not null; -- a lane's retries
 
+create index exception_unfinished on exception (account, fan_out) where state in ('retrying', 'held'); -- calling off
+
 create trigger exception_added after insert on exception begin
     update fan_out
-    set retrying = retrying + (new.state = 'retrying'), abandoned = abandoned + (new.state = 'abandoned')
+    set retrying = retrying + (new.state = 'retrying'), held = held + (new.state = 'held'),
+        abandoned = abandoned + (new.state = 'abandoned'),
+        called_off = called_off + (new.state in ('superseded', 'skipped'))
     where account = new.account and fan_out = new.fan_out;
 end;
-create trigger exception_changed after update of state on exception begin
+create trigger exception_changed after update of state on exception when new.state <> old.state begin
     update fan_out
     set retrying = retrying + (new.state = 'retrying') - (old.state = 'retrying'),
-        abandoned = abandoned + (new.state = 'abandoned') - (old.state = 'abandoned')
+        held = held + (new.state = 'held') - (old.state = 'held'),
+        abandoned = abandoned + (new.state = 'abandoned') - (old.state = 'abandoned'),
+        called_off = called_off + (new.state in ('superseded', 'skipped')) - (old.state in ('superseded', 'skipped'))
     where account = new.account and fan_out = new.fan_out;
 end;
 create trigger exception_removed after delete on exception begin
     update fan_out
-    set retrying = retrying - (old.state = 'retrying'), abandoned = abandoned - (old.state = 'abandoned')
+    set retrying = retrying - (old.state = 'retrying'), held = held - (old.state = 'held'),
+        abandoned = abandoned - (old.state = 'abandoned'),
+        called_off = called_off - (old.state in ('superseded', 'skipped'))
     where account = old.account and fan_out = old.fan_out;
 end;
 

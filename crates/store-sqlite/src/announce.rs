@@ -8,6 +8,7 @@ use store::{NewEvent, StoreError, StoreResult};
 use webinar::{MangoId, Series, SessionId};
 use wire::{AccountId, EndpointId, FanOutId};
 
+use crate::backlog::supersede;
 use crate::columns::{broken, find, millis, number, run};
 use crate::{due, roster, subscriptions};
 
@@ -39,10 +40,23 @@ pub(crate) fn announce(
         let (id, to) = (fan_out.as_bytes(), endpoint.as_bytes());
         run(
             connection,
-            "insert into fan_out (account, fan_out, event, endpoint, position, created_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6)",
-            (number(account), id, event.as_bytes(), to, position, millis(announcing.now)),
+            "insert into fan_out (account, fan_out, event, endpoint, position, series, version, created_at)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            (
+                number(account),
+                id,
+                event.as_bytes(),
+                to,
+                position,
+                announcing.series.id().as_bytes(),
+                announcing.version,
+                millis(announcing.now),
+            ),
         )?;
+        // An announcement to a few newcomers says nothing to the others.
+        if announcing.listed.is_none() {
+            supersede(connection, account, *fan_out, announcing.now)?;
+        }
         due::wake(connection, account, *endpoint, announcing.now)?;
     }
     Ok(fan_outs)

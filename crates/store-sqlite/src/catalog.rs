@@ -21,6 +21,18 @@ const SERIES: &str = "select s.series, s.version, v.draft, s.cancelled_at, s.cre
 const EVENT: &str = "select event, type, cause, series, version, title, tzdb_version, created_at, audience
     from event where account = ?1";
 
+/// A fan-out with what its endpoint gets before it.
+pub(crate) const PROGRESS: &str = "select f.fan_out, f.endpoint, f.state, f.delivered, f.retrying, f.held, f.abandoned,
+    f.called_off, iif(f.state = 'running', (
+        select coalesce(sum(e.audience - g.cursor_index), 0)
+        from fan_out as g indexed by fan_out_running join event as e on e.account = g.account and e.event = g.event
+        where g.account = f.account and g.endpoint = f.endpoint and g.state = 'running' and g.position < f.position), 0),
+    iif(l.health in ('healthy', 'slow_start') and p.switch = 'on', coalesce(l.per_minute, p.rate_per_minute), null)
+    from fan_out as f indexed by fan_out_by_event
+    join lane as l on l.account = f.account and l.endpoint = f.endpoint
+    join endpoint as p on p.account = f.account and p.endpoint = f.endpoint
+    where f.account = ?1 and f.event = ?2 order by f.fan_out";
+
 #[async_trait]
 impl Catalog for SqliteStore {
     async fn save_series(&self, account: AccountId, save: SaveSeries) -> StoreResult<Saved> {
@@ -180,19 +192,25 @@ fn save_sessions(connection: &Connection, account: AccountId, save: &SaveSeries)
 }
 
 fn progress(connection: &Connection, account: AccountId, event: EventId) -> StoreResult<Vec<FanOutProgress>> {
-    let sql = "select fan_out, endpoint, state, delivered, retrying, abandoned from fan_out
-               where account = ?1 and event = ?2 order by fan_out";
-    list(connection, sql, (number(account), event.as_bytes()), |row| {
+    list(connection, PROGRESS, (number(account), event.as_bytes()), |row| {
+        let count = |at| row.get::<_, i64>(at).map(i64::unsigned_abs);
         Ok(FanOutProgress {
             id: row.get::<_, Id<_>>(0)?.0,
             endpoint: row.get::<_, Id<_>>(1)?.0,
             state: match row.get_ref(2)?.as_str()? {
-                "swept" => FanOutState::Swept,
-                _ => FanOutState::Running,
+                "running" => FanOutState::Running,
+                "paused" => FanOutState::Paused,
+                "superseded" => FanOutState::Superseded,
+                "skipped" => FanOutState::Skipped,
+                _ => FanOutState::Swept,
             },
-            delivered: row.get::<_, i64>(3)?.unsigned_abs(),
-            retrying: row.get::<_, i64>(4)?.unsigned_abs(),
-            abandoned: row.get::<_, i64>(5)?.unsigned_abs(),
+            delivered: count(3)?,
+            retrying: count(4)?,
+            held: count(5)?,
+            abandoned: count(6)?,
+            called_off: count(7)?,
+            ahead: count(8)?,
+            per_minute: row.get(9)?,
         })
     })
 }

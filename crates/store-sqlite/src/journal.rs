@@ -110,7 +110,7 @@ impl Listing<'_> {
         if self.filter.status == Some(DeliveryStatus::Delivered) {
             return Ok(());
         }
-        let state = self.filter.status.map(state_of);
+        let state = self.filter.status.map(DeliveryStatus::name);
         let sql = format!(
             "{EXCEPTION} and x.participant < ?3 and (?4 is null or x.participant = ?4) and (?5 is null or x.state = ?5)
              order by x.participant desc limit ?6"
@@ -178,29 +178,22 @@ impl Listing<'_> {
         let sql = if self.filter.event.is_some() { FAN_OUTS_OF_EVENT } else { FAN_OUTS };
         let event = self.filter.event.map(|id| id.as_bytes().to_vec());
         let endpoint = self.filter.endpoint.map(|id| id.as_bytes().to_vec());
-        let state = self.filter.status.map(state_of);
+        let state = self.filter.status.map(DeliveryStatus::name);
         let values = (number(self.account), before, event, endpoint, FAN_OUTS_AT_ONCE, state);
         list(self.connection, sql, values, read_fan_out)
-    }
-}
-
-/// A status as `exception.state` holds it.
-fn state_of(status: DeliveryStatus) -> &'static str {
-    match status {
-        DeliveryStatus::Delivered => "delivered",
-        DeliveryStatus::Retrying => "retrying",
-        DeliveryStatus::Abandoned => "abandoned",
     }
 }
 
 pub(crate) const FAN_OUTS: &str = "select fan_out, event, endpoint from fan_out
     where account = ?1 and fan_out < ?2 and ?3 is null and (?4 is null or endpoint = ?4)
     and (?6 is not 'retrying' or retrying > 0) and (?6 is not 'abandoned' or abandoned > 0)
+    and (?6 is not 'held' or held > 0) and (?6 not in ('superseded', 'skipped') or ?6 is null or called_off > 0)
     order by fan_out desc limit ?5";
 /// Left to itself, SQLite walks through all the account's fan-outs, which are already in order.
 pub(crate) const FAN_OUTS_OF_EVENT: &str = "select fan_out, event, endpoint from fan_out indexed by fan_out_by_event
     where account = ?1 and fan_out < ?2 and event = ?3 and (?4 is null or endpoint = ?4)
     and (?6 is not 'retrying' or retrying > 0) and (?6 is not 'abandoned' or abandoned > 0)
+    and (?6 is not 'held' or held > 0) and (?6 not in ('superseded', 'skipped') or ?6 is null or called_off > 0)
     order by fan_out desc limit ?5";
 /// What is due while its lane waits for a failing endpoint is tried when the lane is.
 const EXCEPTION: &str = "select x.participant, x.state, max(x.due_at, coalesce(l.open_until, 0)), x.attempt,
@@ -237,7 +230,7 @@ fn delivery(connection: &Connection, account: AccountId, id: DeliveryId) -> Stor
 }
 
 /// Every record of one delivery, first attempt first.
-fn entries_of(
+pub(crate) fn entries_of(
     connection: &Connection,
     account: AccountId,
     fan_out: FanOutId,
@@ -308,8 +301,11 @@ fn read_exception(row: &Row<'_>, fan_out: FanOutRow) -> rusqlite::Result<Deliver
     let outcome = row.get::<_, Option<u16>>(4)?.and_then(Outcome::from_number);
     let last_at = row.get::<_, Option<Millis>>(5)?.map(|at| at.0);
     let (status, attempts) = match row.get_ref(1)?.as_str()? {
-        "retrying" => (DeliveryStatus::Retrying, attempt - 1),
-        _ => (DeliveryStatus::Abandoned, attempt),
+        "retrying" => (DeliveryStatus::Retrying, attempt.saturating_sub(1)),
+        "held" => (DeliveryStatus::Held, attempt.saturating_sub(1)),
+        "abandoned" => (DeliveryStatus::Abandoned, attempt),
+        "superseded" => (DeliveryStatus::Superseded, attempt),
+        _ => (DeliveryStatus::Skipped, attempt),
     };
     let last = outcome.zip(last_at).map(|(outcome, finished_at)| AttemptRecord {
         number: attempts.max(1),

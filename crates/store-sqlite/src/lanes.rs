@@ -1,6 +1,8 @@
 //! Lanes in SQL: leasing with a fencing epoch, what is due, and the frozen audience page by page.
 //! Committing outcomes is in `settle`.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,31 +12,35 @@ use provider::frontier::Place;
 use provider::segment;
 use rusqlite::{Connection, Row};
 use store::{
-    FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry, Settled, Settlement, StoreError,
-    StoreResult,
+    Due, FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement,
+    StoreError, StoreResult,
 };
-use webinar::MangoId;
+use webinar::{MangoId, SeriesId, Zones};
 use wire::{AccountId, FanOutId, NodeId};
 
 use crate::SqliteStore;
 use crate::audience::Audience;
+use crate::backlog::align;
 use crate::columns::{AccountColumn, Id, Millis, ParticipantReader, change, find, list, millis, number, run};
 use crate::due::reschedule;
+use crate::journal::entries_of;
 use crate::settle::settle;
 use crate::subscriptions::{self, read_text};
 
 /// Whether there is anything to claim, asked of a reader so that idle polling writes nothing.
-pub(crate) const ANY_DUE: &str =
-    "select 1 from lane where due_at <= ?1 and (lease_until is null or lease_until <= ?1) limit 1";
+pub(crate) const ANY_DUE: &str = "select 1 from lane where due_at <= ?1 and (lease_until is null or lease_until <= ?1)
+    and account not in (select value from json_each(?2)) limit 1";
 pub(crate) const CLAIM: &str = "update lane set owner = ?2, lease_until = ?3, epoch = epoch + 1
     where (account, endpoint) in (
         select account, endpoint from lane
         where due_at <= ?1 and (lease_until is null or lease_until <= ?1)
+        and account not in (select value from json_each(?5))
         order by due_at, account, endpoint limit ?4)
     returning account, endpoint, epoch, due_at";
 pub(crate) const DUE_RETRIES: &str = "select x.fan_out, x.participant, x.place, x.attempt,
-    p.name, p.email, p.phone, p.timezone, x.charged
+    p.name, p.email, p.phone, p.timezone, x.charged, f.series, f.version
     from exception as x
+    join fan_out as f on f.account = x.account and f.fan_out = x.fan_out and f.state in ('running', 'swept')
     join participant as p on p.account = x.account and p.participant = x.participant
     where x.account = ?1 and x.endpoint = ?2 and x.due_at <= ?3
     order by x.due_at, x.fan_out, x.participant limit ?4";
@@ -45,13 +51,15 @@ pub(crate) const EXCEPTIONS_BEYOND: &str =
 
 #[async_trait]
 impl Lanes for SqliteStore {
-    async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, limit: usize) -> StoreResult<Vec<Lease>> {
-        let is_any_due =
-            self.readers.read(move |connection| find(connection, ANY_DUE, [millis(now)], |_| Ok(()))).await?;
+    async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, room: Room) -> StoreResult<Vec<Lease>> {
+        let full: Vec<u32> = room.full_accounts.iter().map(|account| account.as_u32()).collect();
+        let full = serde_json::to_string(&full).map_err(StoreError::broken)?;
+        let values = (millis(now), full.clone());
+        let is_any_due = self.readers.read(move |connection| find(connection, ANY_DUE, values, |_| Ok(()))).await?;
         if is_any_due.is_none() {
             return Ok(Vec::new());
         }
-        let values = (millis(now), *owner.as_bytes(), millis(now + lease_for), limit as i64);
+        let values = (millis(now), *owner.as_bytes(), millis(now + lease_for), room.lanes as i64, full);
         self.writer
             .write(move |connection| {
                 let mut claimed = list(connection, CLAIM, values, |row| {
@@ -90,6 +98,7 @@ impl Lanes for SqliteStore {
                 if change(connection, sql, key)? == 0 {
                     return Err(StoreError::Fenced);
                 }
+                align(connection, lease.account, lease.endpoint, now)?;
                 reschedule(connection, lease.account, lease.endpoint, now)
             })
             .await
@@ -136,26 +145,9 @@ impl Lanes for SqliteStore {
             .await
     }
 
-    async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Vec<Retry>> {
+    async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Due> {
         let zones = self.zones.clone();
-        self.readers
-            .read(move |connection| {
-                let mut reader = ParticipantReader::new(&zones);
-                let values = (number(lease.account), lease.endpoint.as_bytes(), millis(now), limit as i64);
-                list(connection, DUE_RETRIES, values, |row| {
-                    let place = Place {
-                        participant: row.get::<_, i64>(1)?.unsigned_abs(),
-                        index: row.get::<_, i64>(2)?.unsigned_abs(),
-                    };
-                    Ok(Retry {
-                        fan_out: row.get::<_, Id<_>>(0)?.0,
-                        attempt: row.get(3)?,
-                        charged: row.get(8)?,
-                        recipient: Recipient { place, participant: reader.read(row, 4)? },
-                    })
-                })
-            })
-            .await
+        self.readers.read(move |connection| due_retries(connection, lease, (now, limit), &zones)).await
     }
 
     async fn settle(&self, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled> {
@@ -175,6 +167,7 @@ pub(crate) fn open_sql() -> String {
 fn open_work(connection: &Connection, lease: Lease) -> StoreResult<LaneWork> {
     let endpoint = subscriptions::endpoint(connection, lease.account, lease.endpoint)?
         .ok_or(StoreError::Missing("the endpoint"))?;
+    let signal = signal(connection, lease)?;
     let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);
     let mut fan_outs = list(connection, &open_sql(), values, |row| {
         let cursor =
@@ -184,7 +177,73 @@ fn open_work(connection: &Connection, lease: Lease) -> StoreResult<LaneWork> {
     for work in &mut fan_outs {
         work.finished_beyond = finished_beyond(connection, lease.account, work)?;
     }
-    Ok(LaneWork { endpoint, fan_outs })
+    Ok(LaneWork { endpoint, fan_outs, signal })
+}
+
+fn signal(connection: &Connection, lease: Lease) -> StoreResult<u64> {
+    let sql = "select signal from lane where account = ?1 and endpoint = ?2";
+    let found = find(connection, sql, (number(lease.account), lease.endpoint.as_bytes()), |row| row.get::<_, i64>(0))?;
+    Ok(found.unwrap_or(0).unsigned_abs())
+}
+
+fn due_retries(
+    connection: &Connection,
+    lease: Lease,
+    (now, limit): (Timestamp, usize),
+    zones: &Zones,
+) -> StoreResult<Due> {
+    let mut reader = ParticipantReader::new(zones);
+    let values = (number(lease.account), lease.endpoint.as_bytes(), millis(now), limit as i64);
+    let found = list(connection, DUE_RETRIES, values, |row| {
+        let place =
+            Place { participant: row.get::<_, i64>(1)?.unsigned_abs(), index: row.get::<_, i64>(2)?.unsigned_abs() };
+        let retry = Retry {
+            fan_out: row.get::<_, Id<_>>(0)?.0,
+            attempt: row.get(3)?,
+            charged: row.get(8)?,
+            recipient: Recipient { place, participant: reader.read(row, 4)? },
+            is_outdated: false,
+        };
+        Ok((retry, (row.get::<_, Id<SeriesId>>(9)?.0, row.get::<_, u32>(10)?)))
+    })?;
+    let mut newer = Newer { connection, lease, known: HashMap::new() };
+    let mut retries = Vec::with_capacity(found.len());
+    for (retry, (series, version)) in found {
+        let is_outdated = newer.reached(retry.recipient.place.participant, series, version)?;
+        retries.push(Retry { is_outdated, ..retry });
+    }
+    Ok(Due { retries, signal: signal(connection, lease)? })
+}
+
+/// Which versions of series came after which, asked once for each; most series have no newer one.
+struct Newer<'a> {
+    connection: &'a Connection,
+    lease: Lease,
+    known: HashMap<(SeriesId, u32), Vec<FanOutId>>,
+}
+
+pub(crate) const NEWER_VERSIONS: &str =
+    "select fan_out from fan_out where account = ?1 and endpoint = ?2 and series = ?3 and version > ?4";
+
+impl Newer<'_> {
+    /// Whether this person has got a newer version from this endpoint.
+    fn reached(&mut self, participant: u64, series: SeriesId, version: u32) -> StoreResult<bool> {
+        let (connection, lease) = (self.connection, self.lease);
+        let fan_outs = match self.known.entry((series, version)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let values = (number(lease.account), lease.endpoint.as_bytes(), series.as_bytes(), version);
+                unknown.insert(list(connection, NEWER_VERSIONS, values, |row| Ok(row.get::<_, Id<FanOutId>>(0)?.0))?)
+            }
+        };
+        for fan_out in fan_outs {
+            let entries = entries_of(connection, lease.account, *fan_out, participant)?;
+            if entries.iter().any(|entry| entry.outcome.is_delivered()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// Who has an outcome or a row although the cursor has not passed them: a crash lost only the order, not the fact.

@@ -1,14 +1,16 @@
 //! The commit of a lane: segments, cursors, exceptions and health in one transaction, under the lease's epoch.
 
+use jiff::Timestamp;
 use provider::lane::LaneState;
 use rusqlite::Connection;
 use store::{Exception, ExceptionState, Lease, Settled, Settlement, StoreError, StoreResult};
 
+use crate::backlog::align;
 use crate::columns::{find, millis, number, run};
 
 /// Writes a settlement, or nothing where the lane has another owner.
 pub(crate) fn settle(connection: &Connection, lease: Lease, settlement: &Settlement) -> StoreResult<Settled> {
-    let is_paused = check_epoch(connection, lease)?;
+    let signal = check_epoch(connection, lease)?;
     save_segments(connection, lease, settlement)?;
     save_cursors(connection, lease, settlement)?;
     for exception in &settlement.exceptions {
@@ -24,15 +26,22 @@ pub(crate) fn settle(connection: &Connection, lease: Lease, settlement: &Settlem
     if let Some(health) = settlement.health {
         save_health(connection, lease, health)?;
     }
-    Ok(Settled { is_paused })
+    let last_failure = settlement.exceptions.iter().filter_map(|exception| exception.last).map(|(_, at)| at).max();
+    if let Some(now) = last_failure {
+        align(connection, lease.account, lease.endpoint, now)?;
+    }
+    if let Some(per_minute) = settlement.per_minute {
+        let sql = "update lane set per_minute = ?3 where account = ?1 and endpoint = ?2";
+        run(connection, sql, (number(lease.account), lease.endpoint.as_bytes(), per_minute))?;
+    }
+    Ok(Settled { signal })
 }
 
-fn check_epoch(connection: &Connection, lease: Lease) -> StoreResult<bool> {
-    let sql = "select e.switch = 'paused' from lane as l
-               join endpoint as e on e.account = l.account and e.endpoint = l.endpoint
-               where l.account = ?1 and l.endpoint = ?2 and l.epoch = ?3 and l.lease_until is not null";
+fn check_epoch(connection: &Connection, lease: Lease) -> StoreResult<u64> {
+    let sql = "select signal from lane where account = ?1 and endpoint = ?2 and epoch = ?3 and lease_until is not null";
     let key = (number(lease.account), lease.endpoint.as_bytes(), lease.epoch.cast_signed());
-    find(connection, sql, key, |row| row.get(0))?.ok_or(StoreError::Fenced)
+    let signal = find(connection, sql, key, |row| row.get::<_, i64>(0))?.ok_or(StoreError::Fenced)?;
+    Ok(signal.unsigned_abs())
 }
 
 fn save_segments(connection: &Connection, lease: Lease, settlement: &Settlement) -> StoreResult<()> {
@@ -57,7 +66,7 @@ fn save_cursors(connection: &Connection, lease: Lease, settlement: &Settlement) 
         run(connection, sql, (number(lease.account), fan_out.as_bytes(), count.cast_signed()))?;
     }
     for fan_out in &settlement.swept {
-        let sql = "update fan_out set state = 'swept' where account = ?1 and fan_out = ?2";
+        let sql = "update fan_out set state = 'swept' where account = ?1 and fan_out = ?2 and state = 'running'";
         run(connection, sql, (number(lease.account), fan_out.as_bytes()))?;
     }
     Ok(())
@@ -66,7 +75,10 @@ fn save_cursors(connection: &Connection, lease: Lease, settlement: &Settlement) 
 fn save_exception(connection: &Connection, lease: Lease, exception: &Exception) -> StoreResult<()> {
     let (state, due_at, attempt, charged) = match exception.state {
         ExceptionState::Retrying { due, attempt, charged } => ("retrying", Some(millis(due)), attempt, charged),
+        ExceptionState::Held { attempt, charged } => ("held", None, attempt, charged),
         ExceptionState::Abandoned { attempts } => ("abandoned", None, attempts, attempts),
+        ExceptionState::Superseded { attempts } => ("superseded", None, attempts, attempts),
+        ExceptionState::Skipped { attempts } => ("skipped", None, attempts, attempts),
     };
     run(
         connection,
@@ -75,7 +87,8 @@ fn save_exception(connection: &Connection, lease: Lease, exception: &Exception) 
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          on conflict (account, fan_out, participant) do update
          set state = excluded.state, due_at = excluded.due_at, attempt = excluded.attempt,
-             charged = excluded.charged, last_outcome = excluded.last_outcome, last_at = excluded.last_at",
+             charged = excluded.charged,
+             last_outcome = coalesce(excluded.last_outcome, last_outcome), last_at = coalesce(excluded.last_at, last_at)",
         (
             number(lease.account),
             exception.fan_out.as_bytes(),
@@ -93,18 +106,29 @@ fn save_exception(connection: &Connection, lease: Lease, exception: &Exception) 
 }
 
 fn save_health(connection: &Connection, lease: Lease, health: LaneState) -> StoreResult<()> {
-    let (name, failures, slow_window, open_until, gone_since) = match health {
-        LaneState::Healthy { failures } => ("healthy", failures, None, None, None),
-        LaneState::SlowStart { window, failures } => ("slow_start", failures, Some(window), None, None),
-        LaneState::Open { failures, until } => ("open", failures, None, Some(millis(until)), None),
-        LaneState::Gone { since } => ("gone", 0, None, None, Some(millis(since))),
+    let at = |moment: Timestamp| Some(millis(moment));
+    let (failures, slow_window, open, ended_since) = match health {
+        LaneState::Healthy { failures } => (failures, None, None, None),
+        LaneState::SlowStart { window, failures } => (failures, Some(window), None, None),
+        LaneState::Open { failures, until, since } => (failures, None, Some((millis(until), millis(since))), None),
+        LaneState::Gone { since } | LaneState::Disabled { since } => (0, None, None, at(since)),
     };
+    let (open_until, failing_since) = open.unzip();
     run(
         connection,
         // Also held back is a lane whose owner dies before it can give it back.
-        "update lane set health = ?3, failures = ?4, slow_window = ?5, open_until = ?6, gone_since = ?7,
-             due_at = iif(?3 = 'gone', null, max(due_at, coalesce(?6, due_at)))
+        "update lane set health = ?3, failures = ?4, slow_window = ?5, open_until = ?6, failing_since = ?7,
+             ended_since = ?8, due_at = iif(?8 is not null, null, max(due_at, coalesce(?6, due_at)))
          where account = ?1 and endpoint = ?2",
-        (number(lease.account), lease.endpoint.as_bytes(), name, failures, slow_window, open_until, gone_since),
+        (
+            number(lease.account),
+            lease.endpoint.as_bytes(),
+            health.name(),
+            failures,
+            slow_window,
+            open_until,
+            failing_since,
+            ended_since,
+        ),
     )
 }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::lane::LaneState;
+use provider::pace::Rate;
+use provider::settings::{EndpointSettings, OlderVersions};
 use provider::subscription::{Subscription, WebinarFilter};
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, Row};
@@ -22,7 +24,8 @@ use crate::due;
 const SUBSCRIPTION: &str =
     "select subscription, endpoint, event_type, webinar, created_at from subscription where account = ?1";
 const ENDPOINT: &str = "select e.endpoint, e.url, e.switch, e.created_at,
-    l.health, l.failures, l.slow_window, l.open_until, l.gone_since
+    l.health, l.failures, l.slow_window, l.open_until, l.failing_since, l.ended_since,
+    e.rate_per_minute, e.burst, e.concurrency_max, e.older_versions
     from endpoint as e join lane as l on l.account = e.account and l.endpoint = e.endpoint where e.account = ?1";
 
 #[async_trait]
@@ -93,20 +96,42 @@ impl Subscriptions for SqliteStore {
     ) -> StoreResult<Option<Endpoint>> {
         self.writer
             .write(move |connection| {
-                let switch = match change {
-                    EndpointChange::Pause => "paused",
+                match change {
+                    EndpointChange::Pause => set_switch(connection, account, id, "paused")?,
                     EndpointChange::Resume => {
                         due::forgive(connection, account, id)?;
-                        "on"
+                        set_switch(connection, account, id, "on")?;
                     }
-                };
-                let sql = "update endpoint set switch = ?3 where account = ?1 and endpoint = ?2";
-                run(connection, sql, (number(account), id.as_bytes(), switch))?;
+                    EndpointChange::Serve(settings) => set_settings(connection, account, id, settings)?,
+                }
+                due::signal(connection, account, id)?;
                 due::reschedule(connection, account, id, now)?;
                 endpoint(connection, account, id)
             })
             .await
     }
+}
+
+fn set_switch(connection: &Connection, account: AccountId, id: EndpointId, switch: &str) -> StoreResult<()> {
+    let sql = "update endpoint set switch = ?3 where account = ?1 and endpoint = ?2";
+    run(connection, sql, (number(account), id.as_bytes(), switch))
+}
+
+fn set_settings(
+    connection: &Connection,
+    account: AccountId,
+    id: EndpointId,
+    settings: EndpointSettings,
+) -> StoreResult<()> {
+    let (rate, burst) = settings.rate.map(|rate| (rate.per_minute(), rate.burst())).unzip();
+    let older_versions = match settings.older_versions {
+        OlderVersions::Deliver => "deliver",
+        OlderVersions::Supersede => "supersede",
+    };
+    let sql = "update endpoint set rate_per_minute = ?3, burst = ?4, concurrency_max = ?5, older_versions = ?6
+               where account = ?1 and endpoint = ?2";
+    let values = (number(account), id.as_bytes(), rate, burst, settings.concurrency_max, older_versions);
+    run(connection, sql, values)
 }
 
 fn subscribe(connection: &Connection, account: AccountId, new: &NewSubscription) -> StoreResult<Subscribed> {
@@ -222,18 +247,36 @@ fn read_endpoint(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
         },
         created_at: row.get::<_, Millis>(3)?.0,
         health: read_health(row, 4)?,
+        settings: read_settings(row, 10)?,
         secrets: Vec::new(),
     })
 }
 
-/// The columns `health, failures, slow_window, open_until, gone_since`, the first at `at`.
+/// The columns `rate_per_minute, burst, concurrency_max, older_versions`, the first at `at`.
+fn read_settings(row: &Row<'_>, at: usize) -> rusqlite::Result<EndpointSettings> {
+    let rate = row.get::<_, Option<u32>>(at)?.zip(row.get(at + 1)?);
+    Ok(EndpointSettings {
+        rate: rate.and_then(|(per_minute, burst)| Rate::new(per_minute, burst).ok()),
+        concurrency_max: row.get(at + 2)?,
+        older_versions: match row.get_ref(at + 3)?.as_str()? {
+            "supersede" => OlderVersions::Supersede,
+            _ => OlderVersions::Deliver,
+        },
+    })
+}
+
+/// The columns `health, failures, slow_window, open_until, failing_since, ended_since`, the first at `at`.
 fn read_health(row: &Row<'_>, at: usize) -> rusqlite::Result<LaneState> {
     let failures = row.get(at + 1)?;
     match row.get_ref(at)?.as_str()? {
         "healthy" => Ok(LaneState::Healthy { failures }),
         "slow_start" => Ok(LaneState::SlowStart { window: row.get(at + 2)?, failures }),
-        "open" => Ok(LaneState::Open { failures, until: row.get::<_, Millis>(at + 3)?.0 }),
-        "gone" => Ok(LaneState::Gone { since: row.get::<_, Millis>(at + 4)?.0 }),
+        "open" => {
+            let (until, since) = (row.get::<_, Millis>(at + 3)?.0, row.get::<_, Millis>(at + 4)?.0);
+            Ok(LaneState::Open { failures, until, since })
+        }
+        "gone" => Ok(LaneState::Gone { since: row.get::<_, Millis>(at + 5)?.0 }),
+        "disabled" => Ok(LaneState::Disabled { since: row.get::<_, Millis>(at + 5)?.0 }),
         _ => Err(FromSqlError::InvalidType.into()),
     }
 }

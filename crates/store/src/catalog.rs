@@ -118,14 +118,31 @@ pub struct FanOutProgress {
     pub id: FanOutId,
     /// To whom.
     pub endpoint: EndpointId,
-    /// Whether everyone has been tried once.
+    /// Where it is in its life.
     pub state: FanOutState,
     /// Deliveries the receiver has.
     pub delivered: u64,
     /// Deliveries waiting for another attempt.
     pub retrying: u64,
+    /// Deliveries waiting until it is no longer paused.
+    pub held: u64,
     /// Deliveries given up.
     pub abandoned: u64,
+    /// Deliveries that were begun and then ended as superseded or skipped.
+    pub called_off: u64,
+    /// Deliveries of earlier fan-outs that the endpoint gets first.
+    pub ahead: u64,
+    /// First attempts a minute that the endpoint got lately, or else what its rate allows; `None` where neither is known
+    /// or nothing leaves now.
+    pub per_minute: Option<u32>,
+}
+
+impl FanOutProgress {
+    /// How many of the audience have not been tried, and are in no row.
+    pub fn untold(&self, audience: u64) -> u64 {
+        let begun = self.delivered + self.retrying + self.held + self.abandoned + self.called_off;
+        audience.saturating_sub(begun)
+    }
 }
 
 /// The life of a fan-out.
@@ -133,8 +150,27 @@ pub struct FanOutProgress {
 pub enum FanOutState {
     /// Some of the audience have not been tried yet.
     Running,
+    /// Its owner holds it.
+    Paused,
     /// Everyone has been tried; what failed is with the retries.
     Swept,
+    /// A newer version of the series took its place; who had not got it by then gets the newer one.
+    Superseded,
+    /// Its owner called it off, alone or with all that waited for its endpoint.
+    Skipped,
+}
+
+impl FanOutState {
+    /// Its name, as stores and people know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            FanOutState::Running => "running",
+            FanOutState::Paused => "paused",
+            FanOutState::Swept => "swept",
+            FanOutState::Superseded => "superseded",
+            FanOutState::Skipped => "skipped",
+        }
+    }
 }
 
 /// Series and events.

@@ -27,8 +27,38 @@ pub enum DeliveryStatus {
     Delivered,
     /// To be tried again.
     Retrying,
+    /// To be tried again once its fan-out is no longer paused.
+    Held,
     /// Given up.
     Abandoned,
+    /// A newer version of the series took its place.
+    Superseded,
+    /// Its owner called it off.
+    Skipped,
+}
+
+impl DeliveryStatus {
+    /// Every one, in the order of a delivery's life.
+    pub const ALL: [DeliveryStatus; 6] = [
+        DeliveryStatus::Delivered,
+        DeliveryStatus::Retrying,
+        DeliveryStatus::Held,
+        DeliveryStatus::Abandoned,
+        DeliveryStatus::Superseded,
+        DeliveryStatus::Skipped,
+    ];
+
+    /// Its name, as stores and people know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeliveryStatus::Delivered => "delivered",
+            DeliveryStatus::Retrying => "retrying",
+            DeliveryStatus::Held => "held",
+            DeliveryStatus::Abandoned => "abandoned",
+            DeliveryStatus::Superseded => "superseded",
+            DeliveryStatus::Skipped => "skipped",
+        }
+    }
 }
 
 /// A delivery in a list.

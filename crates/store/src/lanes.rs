@@ -37,6 +37,24 @@ pub struct LaneWork {
     /// Fan-outs of which some of the audience have not been tried, in the order of their events; at most
     /// [`OPEN_FAN_OUTS_MAX`].
     pub fan_outs: Vec<FanOutWork>,
+    /// Rises with every order that concerns the lane: one that differs is a reason to ask for the work again.
+    pub signal: u64,
+}
+
+/// How many lanes a node has room for.
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// Of all.
+    pub lanes: usize,
+    /// Accounts that have their share already.
+    pub full_accounts: Vec<AccountId>,
+}
+
+impl Room {
+    /// Room for so many lanes of whatever account.
+    pub fn of(lanes: usize) -> Room {
+        Room { lanes, full_accounts: Vec::new() }
+    }
 }
 
 /// A fan-out to be worked on: where it stands.
@@ -93,6 +111,17 @@ pub struct Retry {
     pub attempt: u16,
     /// How many attempts have counted against its schedule.
     pub charged: u16,
+    /// The person has a newer version of the series from this endpoint already: this one must not follow it.
+    pub is_outdated: bool,
+}
+
+/// What is due again.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// Longest due first.
+    pub retries: Vec<Retry>,
+    /// As in [`LaneWork`].
+    pub signal: u64,
 }
 
 /// A delivery that did not simply succeed: the only deliveries that are rows.
@@ -120,8 +149,25 @@ pub enum ExceptionState {
         /// How many attempts have counted against its schedule: not those that its endpoint was to blame for.
         charged: u16,
     },
+    /// To be tried again once its fan-out is no longer paused.
+    Held {
+        /// Number of the attempt to come.
+        attempt: u16,
+        /// How many attempts have counted against its schedule.
+        charged: u16,
+    },
     /// Given up.
     Abandoned {
+        /// How many attempts were made.
+        attempts: u16,
+    },
+    /// A newer version of the series took its place.
+    Superseded {
+        /// How many attempts were made.
+        attempts: u16,
+    },
+    /// Its owner called it off.
+    Skipped {
         /// How many attempts were made.
         attempts: u16,
     },
@@ -144,20 +190,23 @@ pub struct Settlement {
     pub recovered: Vec<(FanOutId, u64)>,
     /// Deliveries that reached the receiver with this commit, for the counts.
     pub delivered: Vec<(FanOutId, u64)>,
+    /// First attempts a minute lately, where that has been measured anew.
+    pub per_minute: Option<u32>,
 }
 
 /// What a lane learns when it commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// Whether the owner has paused the endpoint meanwhile.
-    pub is_paused: bool,
+    /// As in [`LaneWork`].
+    pub signal: u64,
 }
 
 /// The queues.
 #[async_trait]
 pub trait Lanes: Send + Sync {
-    /// Leases up to `limit` lanes that have something due and no living owner, longest due first.
-    async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, limit: usize) -> StoreResult<Vec<Lease>>;
+    /// Leases as many lanes as there is room for, of those that have something due and no living owner; longest due
+    /// first.
+    async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, room: Room) -> StoreResult<Vec<Lease>>;
 
     /// Holds a lane for longer. `Fenced` where it is no longer ours: another has it, or it was given back. A lease that
     /// has run out holds until another takes it.
@@ -181,10 +230,12 @@ pub trait Lanes: Send + Sync {
         limit: usize,
     ) -> StoreResult<Vec<Recipient>>;
 
-    /// Up to `limit` deliveries of the lane that are due again, longest due first.
-    async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Vec<Retry>>;
+    /// Up to `limit` deliveries of the lane that are due again, and of which the fan-out is neither paused nor called
+    /// off.
+    async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Due>;
 
-    /// Commits outcomes. `Fenced` where the lane is no longer ours: then nothing is changed. Shared, because a lane
-    /// keeps it until the store has it.
+    /// Commits outcomes. `Fenced` where the lane is no longer ours: then nothing is changed. What is to be tried again
+    /// of a fan-out that was paused or called off meanwhile is held or ended with it. Shared, because a lane keeps it
+    /// until the store has it.
     async fn settle(&self, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled>;
 }

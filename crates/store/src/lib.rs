@@ -1,11 +1,12 @@
 //! What Fanfare keeps, as traits in the words of the domain. No SQL here, and no decisions.
 //!
 //! Each trait is one table family: [`Accounts`], [`Roster`] (mangoes, participants, membership), [`Catalog`] (series
-//! and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Journal`] (the delivery log) and [`Inbox`].
+//! and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Backlog`] (orders to them), [`Journal`] (the delivery log) and [`Inbox`].
 //! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
 //! that does not exist is `Missing`, an id that is taken `Exists`.
 
 mod accounts;
+mod backlog;
 mod catalog;
 mod clock;
 mod error;
@@ -18,6 +19,7 @@ mod roster;
 mod subscriptions;
 
 pub use accounts::{Account, Accounts, KeyRecord};
+pub use backlog::{Backlog, ROWS_ALIGNED_MAX, Steer, Steered};
 pub use catalog::{
     Catalog, Ending, EventDetail, EventSummary, FanOutProgress, FanOutState, NewEvent, SaveSeries, Saved, SeriesRecord,
 };
@@ -32,8 +34,8 @@ pub use journal::{
     Journal,
 };
 pub use lanes::{
-    Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry,
-    Settled, Settlement,
+    Due, Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry,
+    Room, Settled, Settlement,
 };
 pub use page::{PAGE_SIZE_MAX, Page};
 pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, ParticipantRecord, Roster, Targets};
@@ -42,6 +44,6 @@ pub use subscriptions::{
 };
 
 /// Everything one database holds: what a server is given.
-pub trait Store: Accounts + Roster + Catalog + Subscriptions + Lanes + Journal + Inbox {}
+pub trait Store: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox {}
 
-impl<T: Accounts + Roster + Catalog + Subscriptions + Lanes + Journal + Inbox> Store for T {}
+impl<T: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox> Store for T {}

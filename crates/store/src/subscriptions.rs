@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::lane::LaneState;
+use provider::settings::EndpointSettings;
 use provider::subscription::{Subscription, WebinarFilter};
 use webinar::EventType;
 use wire::{AccountId, EndpointId, Secret, SubscriptionId};
@@ -20,6 +21,8 @@ pub struct Endpoint {
     pub switch: EndpointSwitch,
     /// How it is doing.
     pub health: LaneState,
+    /// How it is to be served.
+    pub settings: EndpointSettings,
     /// When it was made.
     pub created_at: Timestamp,
     /// What signs its webhooks: all that are valid now, newest first.
@@ -40,8 +43,10 @@ pub enum EndpointSwitch {
 pub enum EndpointChange {
     /// Keep the backlog, deliver nothing.
     Pause,
-    /// Deliver again; a retired endpoint (410) is given another chance.
+    /// Deliver again; a retired (410) or disabled endpoint is given another chance.
     Resume,
+    /// Serve it like this from now on.
+    Serve(EndpointSettings),
 }
 
 /// A subscription to be made.

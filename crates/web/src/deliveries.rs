@@ -91,20 +91,12 @@ impl DeliveryView {
             event: delivery.event.to_string(),
             endpoint: delivery.endpoint.to_string(),
             participant: PersonView { number: delivery.participant, name, email },
-            status: status_name(delivery.status),
+            status: delivery.status.name(),
             attempts: delivery.attempts,
             last_attempt: delivery.last.as_ref().map(AttemptView::of),
             next_attempt_at: delivery.next_attempt_at.map(instant),
             history: None,
         }
-    }
-}
-
-pub(crate) fn status_name(status: DeliveryStatus) -> &'static str {
-    match status {
-        DeliveryStatus::Delivered => "delivered",
-        DeliveryStatus::Retrying => "retrying",
-        DeliveryStatus::Abandoned => "abandoned",
     }
 }
 
@@ -163,10 +155,10 @@ async fn find_person(app: &App, account: AccountId, text: &str) -> Result<Option
 }
 
 fn parse_status(text: &str) -> Result<DeliveryStatus, Problem> {
-    [DeliveryStatus::Delivered, DeliveryStatus::Retrying, DeliveryStatus::Abandoned]
-        .into_iter()
-        .find(|status| status_name(*status) == text)
-        .ok_or_else(|| Problem::invalid_query("status: give delivered, retrying or abandoned"))
+    DeliveryStatus::ALL.into_iter().find(|status| status.name() == text).ok_or_else(|| {
+        let names: Vec<_> = DeliveryStatus::ALL.iter().map(|status| status.name()).collect();
+        Problem::invalid_query(format!("status: give one of {}", names.join(", ")))
+    })
 }
 
 /// A cursor as text: `fan_….x.17`, where `x` is for exceptions and `d` for delivered.

@@ -1,4 +1,6 @@
-//! `/api/v1/endpoints`: how the receivers' URLs are doing, and their owner's switch.
+//! `/api/v1/endpoints`: how the receivers' URLs are doing, how they are served, and their owner's orders.
+
+mod settings;
 
 use axum::extract::{Path, State};
 use http::Uri;
@@ -10,7 +12,8 @@ use crate::app::{App, AppState};
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::reply::{self, Reply, instant};
-use crate::request::{PageQuery, QueryOf, parse_filter, parse_id};
+use crate::request::{JsonBody, PageQuery, QueryOf, parse_filter, parse_id};
+use settings::{SettingsBody, SettingsView};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,27 +24,42 @@ struct EndpointView {
     /// When a failing endpoint is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_probe_at: Option<String>,
+    /// Since when nothing has been accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing_since: Option<String>,
     /// Since when it has answered 410.
     #[serde(skip_serializing_if = "Option::is_none")]
     gone_since: Option<String>,
+    /// Since when nothing is tried any more, because it failed for days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_since: Option<String>,
+    #[serde(flatten)]
+    settings: SettingsView,
     created_at: String,
 }
 
 impl EndpointView {
     fn of(endpoint: &Endpoint) -> EndpointView {
-        let (next_probe_at, gone_since) = match endpoint.health {
-            LaneState::Open { until, .. } => (Some(instant(until)), None),
-            LaneState::Gone { since } => (None, Some(instant(since))),
-            LaneState::Healthy { .. } | LaneState::SlowStart { .. } => (None, None),
-        };
-        EndpointView {
+        let mut view = EndpointView {
             id: endpoint.id.to_string(),
             url: endpoint.url.clone(),
             state: state_of(endpoint),
-            next_probe_at,
-            gone_since,
+            next_probe_at: None,
+            failing_since: None,
+            gone_since: None,
+            disabled_since: None,
+            settings: SettingsView::of(endpoint.settings),
             created_at: instant(endpoint.created_at),
+        };
+        match endpoint.health {
+            LaneState::Open { until, since, .. } => {
+                (view.next_probe_at, view.failing_since) = (Some(instant(until)), Some(instant(since)));
+            }
+            LaneState::Gone { since } => view.gone_since = Some(instant(since)),
+            LaneState::Disabled { since } => view.disabled_since = Some(instant(since)),
+            LaneState::Healthy { .. } | LaneState::SlowStart { .. } => {}
         }
+        view
     }
 }
 
@@ -53,6 +71,7 @@ pub(crate) fn state_of(endpoint: &Endpoint) -> &'static str {
         (EndpointSwitch::On, LaneState::SlowStart { .. }) => "recovering",
         (EndpointSwitch::On, LaneState::Open { .. }) => "failing",
         (EndpointSwitch::On, LaneState::Gone { .. }) => "gone",
+        (EndpointSwitch::On, LaneState::Disabled { .. }) => "disabled",
     }
 }
 
@@ -75,16 +94,51 @@ pub(crate) async fn show(State(app): State<AppState>, caller: Caller, Path(id): 
     found.map(|endpoint| reply::ok(&EndpointView::of(&endpoint))).ok_or_else(|| Problem::not_found("endpoint"))
 }
 
+/// Changes how an endpoint is served; what is not named stays.
+pub(crate) async fn amend(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<SettingsBody>,
+) -> Reply {
+    let known = parse_id(&id, "endpoint")?;
+    let found = app.store().endpoint(caller.account, known).await?.ok_or_else(|| Problem::not_found("endpoint"))?;
+    change(&app, caller, &id, EndpointChange::Serve(body.amend(found.settings)?)).await
+}
+
 /// Keeps the backlog and delivers nothing.
 pub(crate) async fn pause(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Reply {
     change(&app, caller, &id, EndpointChange::Pause).await
 }
 
-/// Delivers again, the backlog first; one that answered 410 is given another chance.
+/// Delivers again, the backlog first; one that answered 410 or was disabled is given another chance.
 pub(crate) async fn resume(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Reply {
     let reply = change(&app, caller, &id, EndpointChange::Resume).await?;
     app.context.lanes_hint.notify_one();
     Ok(reply)
+}
+
+/// Skips the backlog and delivers what comes from now on.
+pub(crate) async fn skip(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Reply {
+    drop_all(&app, caller, &id).await?;
+    resume(State(app), caller, Path(id)).await
+}
+
+/// Skips the backlog and changes nothing else.
+pub(crate) async fn drop_backlog(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Reply {
+    drop_all(&app, caller, &id).await?;
+    show(State(app), caller, Path(id)).await
+}
+
+async fn drop_all(app: &App, caller: Caller, id: &str) -> Result<(), Problem> {
+    let id = parse_id(id, "endpoint")?;
+    loop {
+        let dropped = app.store().drop_backlog(caller.account, id, app.now()).await?;
+        // The order holds from the first call on; the others only bring many rows in line.
+        if !dropped.ok_or_else(|| Problem::not_found("endpoint"))?.is_more {
+            return Ok(());
+        }
+    }
 }
 
 async fn change(app: &App, caller: Caller, id: &str, change: EndpointChange) -> Reply {

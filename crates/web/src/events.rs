@@ -2,9 +2,11 @@
 
 use axum::extract::{Path, State};
 use http::Uri;
-use serde::Serialize;
+use jiff::Timestamp;
+use provider::eta;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{EventSummary, FanOutProgress, FanOutState};
+use store::{EventSummary, FanOutProgress, FanOutState, Steer};
 
 use crate::app::AppState;
 use crate::caller::Caller;
@@ -42,38 +44,53 @@ struct WebinarBrief {
 pub(crate) struct ProgressView {
     fan_out: String,
     endpoint: String,
-    /// `running` until everyone has been tried once, then `swept`.
+    /// `running` until everyone has been tried once, then `swept`; or `paused`, `superseded`, `skipped`.
     state: &'static str,
-    pub(crate) delivered: u64,
-    pub(crate) retrying: u64,
-    pub(crate) abandoned: u64,
+    delivered: u64,
+    retrying: u64,
+    /// To be tried again once it is no longer paused.
+    held: u64,
+    abandoned: u64,
+    /// Got a newer version instead.
+    superseded: u64,
+    /// Called off by their owner.
+    skipped: u64,
     /// Not tried yet; null while the audience is not counted.
-    pub(crate) pending: Option<u64>,
+    pending: Option<u64>,
+    /// When everyone will have been tried once, at the speed of late; null where nothing leaves or nothing is known.
+    eta: Option<String>,
 }
 
 impl ProgressView {
-    pub(crate) fn of(progress: &FanOutProgress, audience: Option<u64>) -> ProgressView {
-        let tried = progress.delivered + progress.retrying + progress.abandoned;
+    fn of(progress: &FanOutProgress, audience: Option<u64>, now: Timestamp) -> ProgressView {
+        let untold = audience.map(|all| progress.untold(all));
+        let ended = progress.called_off + untold.unwrap_or(0);
+        let (pending, superseded, skipped) = match progress.state {
+            FanOutState::Running | FanOutState::Paused => (untold, progress.called_off, 0),
+            FanOutState::Swept => (Some(0), progress.called_off, 0),
+            FanOutState::Superseded => (Some(0), ended, 0),
+            FanOutState::Skipped => (Some(0), 0, ended),
+        };
+        let waiting = pending.filter(|_| progress.state == FanOutState::Running);
+        let eta = waiting.zip(progress.per_minute);
         ProgressView {
             fan_out: progress.id.to_string(),
             endpoint: progress.endpoint.to_string(),
-            state: match progress.state {
-                FanOutState::Running => "running",
-                FanOutState::Swept => "swept",
-            },
+            state: progress.state.name(),
             delivered: progress.delivered,
             retrying: progress.retrying,
+            held: progress.held,
             abandoned: progress.abandoned,
-            pending: match progress.state {
-                FanOutState::Running => audience.map(|all| all.saturating_sub(tried)),
-                FanOutState::Swept => Some(0),
-            },
+            superseded,
+            skipped,
+            pending,
+            eta: eta.and_then(|(pending, speed)| eta::eta(pending, progress.ahead, speed, now)).map(instant),
         }
     }
 }
 
 impl EventView {
-    fn of(event: &EventSummary) -> EventView {
+    fn of(event: &EventSummary, now: Timestamp) -> EventView {
         EventView {
             id: event.id.to_string(),
             r#type: event.event.as_str(),
@@ -82,7 +99,7 @@ impl EventView {
             tzdb_version: event.tzdb_version.clone(),
             created_at: instant(event.created_at),
             audience: event.audience,
-            endpoints: event.fan_outs.iter().map(|progress| ProgressView::of(progress, event.audience)).collect(),
+            endpoints: event.fan_outs.iter().map(|progress| ProgressView::of(progress, event.audience, now)).collect(),
             shared_body: None,
         }
     }
@@ -97,7 +114,8 @@ pub(crate) async fn list(
 ) -> Reply {
     let after = parse_filter("cursor", query.cursor.as_deref())?;
     let page = app.store().events(caller.account, after, reply::page_size(query.limit)?).await?;
-    let views: Vec<_> = page.items.iter().map(EventView::of).collect();
+    let now = app.now();
+    let views: Vec<_> = page.items.iter().map(|event| EventView::of(event, now)).collect();
     Ok(reply::page(&uri, &views, page.next.map(|id| id.to_string())))
 }
 
@@ -106,7 +124,57 @@ pub(crate) async fn show(State(app): State<AppState>, caller: Caller, Path(id): 
     let found = app.store().event(caller.account, parse_id(&id, "event")?).await?;
     let event = found.ok_or_else(|| Problem::not_found("event"))?;
     let shared_body = shared_body(&event.series_part);
-    Ok(reply::ok(&EventView { shared_body, ..EventView::of(&event.summary) }))
+    Ok(reply::ok(&EventView { shared_body, ..EventView::of(&event.summary, app.now()) }))
+}
+
+/// Which part of an event an order means.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrderQuery {
+    endpoint: Option<String>,
+}
+
+/// Holds the event back: nothing of it leaves, everything is kept.
+pub(crate) async fn pause(app: State<AppState>, caller: Caller, id: Path<String>, query: QueryOf<OrderQuery>) -> Reply {
+    steer(app, caller, id, query, Steer::Pause).await
+}
+
+/// Goes on where it stood.
+pub(crate) async fn resume(
+    app: State<AppState>,
+    caller: Caller,
+    id: Path<String>,
+    query: QueryOf<OrderQuery>,
+) -> Reply {
+    steer(app, caller, id, query, Steer::Resume).await
+}
+
+/// Calls off what has not arrived.
+pub(crate) async fn cancel(
+    app: State<AppState>,
+    caller: Caller,
+    id: Path<String>,
+    query: QueryOf<OrderQuery>,
+) -> Reply {
+    steer(app, caller, id, query, Steer::Cancel).await
+}
+
+async fn steer(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    QueryOf(query): QueryOf<OrderQuery>,
+    steer: Steer,
+) -> Reply {
+    let id = parse_id(&id, "event")?;
+    let endpoint = parse_filter("endpoint", query.endpoint.as_deref())?;
+    // The order holds from the first call on; the others only bring many rows in line.
+    while let Some(steered) = app.store().steer(caller.account, id, endpoint, steer, app.now()).await?
+        && steered.is_more
+    {}
+    app.context.lanes_hint.notify_one();
+    let found = app.store().event(caller.account, id).await?.ok_or_else(|| Problem::not_found("event"))?;
+    Ok(reply::ok(&EventView::of(&found.summary, app.now())))
 }
 
 /// The stored part begins with the comma after the participant's fields and ends with the body's last brace.

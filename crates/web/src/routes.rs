@@ -82,6 +82,9 @@ pub(crate) fn table() -> Vec<Route> {
 
         route(Provider, GET, "/api/v1/events", READ, events::list),
         route(Provider, GET, "/api/v1/events/{id}", READ, events::show),
+        route(Provider, POST, "/api/v1/events/{id}/pause", MANAGE, events::pause),
+        route(Provider, POST, "/api/v1/events/{id}/resume", MANAGE, events::resume),
+        route(Provider, POST, "/api/v1/events/{id}/cancel", MANAGE, events::cancel),
         route(Provider, GET, "/api/v1/deliveries", READ, deliveries::list),
         route(Provider, GET, "/api/v1/deliveries/{id}", READ, deliveries::show),
 
@@ -91,8 +94,11 @@ pub(crate) fn table() -> Vec<Route> {
         route(Provider, DELETE, "/api/v1/subscriptions/{id}", REGISTER, subscriptions::delete),
         route(Provider, GET, "/api/v1/endpoints", READ, endpoints::list),
         route(Provider, GET, "/api/v1/endpoints/{id}", READ, endpoints::show),
+        route(Provider, PATCH, "/api/v1/endpoints/{id}", MANAGE, endpoints::amend),
         route(Provider, POST, "/api/v1/endpoints/{id}/pause", MANAGE, endpoints::pause),
         route(Provider, POST, "/api/v1/endpoints/{id}/resume", MANAGE, endpoints::resume),
+        route(Provider, POST, "/api/v1/endpoints/{id}/skip", MANAGE, endpoints::skip),
+        route(Provider, POST, "/api/v1/endpoints/{id}/drop", MANAGE, endpoints::drop_backlog),
 
         route(Receiver, POST, "/api/v1/sources", MANAGE, sources::create),
         route(Receiver, GET, "/api/v1/sources", READ, sources::list),

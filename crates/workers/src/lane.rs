@@ -5,6 +5,7 @@ mod commit;
 mod ledger;
 mod plan;
 mod sender;
+mod share;
 
 use std::mem::discriminant;
 use std::pin::Pin;
@@ -15,17 +16,23 @@ use std::time::Duration;
 use futures_util::future::{FutureExt, OptionFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
-use provider::judge::{Attempt, AttemptKind, Jitter, RetryPolicy, judge, sign_of};
-use provider::lane::LaneState;
-use store::{EndpointSwitch, FailPoint, Lease, Settled, StoreError, StoreResult};
+use provider::concurrency::Concurrency;
+use provider::eta::Speed;
+use provider::judge::{Attempt, AttemptKind, Jitter, RetryPolicy, Sign, judge, sign_of};
+use provider::lane::{LanePolicy, LaneState};
+use provider::pace::Pace;
+use provider::settings::EndpointSettings;
+use store::{EndpointSwitch, FailPoint, LaneWork, Lease, Settled, StoreError, StoreResult};
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
 use crate::{Context, LEASE_FOR};
 use commit::Commit;
 use ledger::Ledger;
 use plan::{Fetched, Plan};
 use sender::{Attempting, Done, Sender};
+pub(crate) use share::{Flight, Paces};
+use share::{Share, Voice};
 
 /// Outcomes are looked at this often, and committed if there are enough of them to be worth an fsync.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
@@ -38,21 +45,30 @@ const TURN_MAX: Duration = Duration::from_secs(60);
 
 type Renewing = Pin<Box<dyn Future<Output = StoreResult<()>> + Send>>;
 
-/// What a lane learns from its supervisor while it works.
+/// What a lane has in common with the others of its process.
 #[derive(Clone)]
-pub(crate) struct Signals {
+pub(crate) struct Shared {
     /// Holds `true` once the process is to stop.
     pub(crate) stop: watch::Receiver<bool>,
     /// All places are taken, and other lanes are due.
     pub(crate) is_crowded: Arc<AtomicBool>,
+    pub(crate) flight: Arc<Flight>,
+    pub(crate) paces: Arc<Paces>,
 }
 
 /// A leased lane.
 pub(crate) struct Lane {
     context: Context,
     lease: Lease,
-    signals: Signals,
+    shared: Shared,
+    share: Share,
     retries: RetryPolicy,
+    settings: EndpointSettings,
+    concurrency: Concurrency,
+    pace: Pace,
+    speed: Speed,
+    /// The owner's orders that we know of.
+    signal: u64,
     health: LaneState,
     /// The health that the store knows.
     stored_health: LaneState,
@@ -69,14 +85,21 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(context: Context, lease: Lease, signals: Signals) -> Lane {
+    pub(crate) fn new(context: Context, lease: Lease, shared: Shared) -> Lane {
         let now = Instant::now();
+        let settings = EndpointSettings::default();
         Lane {
             plan: Plan::new(context.lanes.clone(), lease),
             context,
             lease,
-            signals,
+            share: Share::new(shared.flight.clone()),
+            pace: shared.paces.take((lease.account, lease.endpoint)),
+            speed: Speed::unknown(shared.paces.now()),
+            shared,
             retries: RetryPolicy::default(),
+            settings,
+            concurrency: Concurrency::new(settings.concurrency_max),
+            signal: 0,
             health: LaneState::default(),
             stored_health: LaneState::default(),
             is_paused: false,
@@ -93,11 +116,11 @@ impl Lane {
     /// Works until there is nothing that may be sent now, then gives the lane back. Only the loss of the lease ends it
     /// at once: what is in flight then belongs to the next owner.
     pub(crate) async fn run(mut self) -> StoreResult<()> {
-        let sender = self.open().await?;
+        let mut sender = self.open().await?;
         let mut flush = steady(FLUSH_INTERVAL);
         let mut housekeeping = steady(HOUSEKEEPING_INTERVAL);
         loop {
-            self.fill(&sender);
+            let next_slot = self.fill(&sender);
             if self.in_flight.is_empty() && self.may_settle() {
                 self.settle();
             }
@@ -107,13 +130,14 @@ impl Lane {
             tokio::select! {
                 // Answers come without end under load, so what serves them is looked at first; each costs little.
                 biased;
-                Some(fetched) = OptionFuture::from(self.plan.fetching()) => self.take_in(fetched)?,
+                Some(fetched) = OptionFuture::from(self.plan.fetching()) => self.take_in(fetched, &mut sender)?,
                 Some(settled) = OptionFuture::from(self.commit.under_way()) => self.take_settled(settled?),
                 Some(renewed) = OptionFuture::from(self.renewing.as_mut()) => self.take_renewed(renewed)?,
                 _ = flush.tick(), if self.may_settle() => self.settle_if_worth_it(),
                 _ = housekeeping.tick() => self.keep_house(),
                 Some(done) = self.in_flight.next(), if !self.in_flight.is_empty() => self.note_all(done),
-                Ok(()) = self.signals.stop.changed() => {}
+                Some(()) = OptionFuture::from(next_slot.map(sleep)) => {}
+                Ok(()) = self.shared.stop.changed() => {}
             }
         }
         self.finish().await
@@ -123,8 +147,8 @@ impl Lane {
         let work = self.context.lanes.work(self.lease).await?;
         self.health = work.endpoint.health;
         self.stored_health = work.endpoint.health;
-        self.is_paused = work.endpoint.switch == EndpointSwitch::Paused;
         let sender = Sender::new(&self.context, &work.endpoint)?;
+        self.obey(&work);
         self.plan.open(work.fan_outs);
         let now = self.context.clock.now();
         self.plan.want_retries(now);
@@ -136,37 +160,67 @@ impl Lane {
         Ok(sender)
     }
 
-    /// Starts attempts as far as the window reaches.
-    fn fill(&mut self, sender: &Sender) {
+    /// Takes over what the owner wishes.
+    fn obey(&mut self, work: &LaneWork) {
+        self.signal = work.signal;
+        self.is_paused = work.endpoint.switch == EndpointSwitch::Paused;
+        self.settings = work.endpoint.settings;
+        self.concurrency.set_max(self.settings.concurrency_max);
+    }
+
+    /// Starts attempts as far as window, pace and the share of the process reach. Where the pace holds it up, says for
+    /// how long.
+    fn fill(&mut self, sender: &Sender) -> Option<Duration> {
+        let mut next_slot = None;
         if self.may_send() {
             let now = self.context.clock.now();
-            let window = self.health.window(self.context.window, now) as usize;
+            let window = self.health.window(self.concurrency.limit(), now) as usize;
+            self.plan.read_for(window);
             let kind = match self.health {
                 LaneState::Open { .. } => AttemptKind::Probe,
-                LaneState::Healthy { .. } | LaneState::SlowStart { .. } | LaneState::Gone { .. } => {
-                    AttemptKind::Ordinary
-                }
+                LaneState::Healthy { .. }
+                | LaneState::SlowStart { .. }
+                | LaneState::Gone { .. }
+                | LaneState::Disabled { .. } => AttemptKind::Ordinary,
             };
-            while self.in_flight.len() < window && self.ledger.len() + self.commit.outcomes() < UNSETTLED_MAX {
+            while self.in_flight.len() < window && self.share.has_room() && self.may_leave_more_unsettled() {
+                next_slot = self.wait_for_pace();
+                if next_slot.is_some() {
+                    break;
+                }
                 let Some(errand) = self.plan.next() else { break };
+                self.share.take();
+                if let Some(rate) = self.settings.rate {
+                    self.pace.note(rate, self.shared.paces.now());
+                }
                 self.in_flight.push(sender.send(errand, kind));
             }
         }
         if self.leaving.is_none() {
             self.plan.fetch_ahead();
         }
+        next_slot
+    }
+
+    fn may_leave_more_unsettled(&self) -> bool {
+        self.ledger.len() + self.commit.outcomes() < UNSETTLED_MAX
+    }
+
+    fn wait_for_pace(&self) -> Option<Duration> {
+        let wait = self.pace.wait(self.settings.rate?, self.shared.paces.now());
+        Some(wait).filter(|wait| !wait.is_zero())
     }
 
     fn may_send(&self) -> bool {
-        let turn_is_over = self.signals.is_crowded.load(Ordering::Relaxed) && self.opened_at.elapsed() > TURN_MAX;
-        let is_called_off = self.is_paused || turn_is_over || *self.signals.stop.borrow();
+        let turn_is_over = self.shared.is_crowded.load(Ordering::Relaxed) && self.opened_at.elapsed() > TURN_MAX;
+        let is_called_off = self.is_paused || turn_is_over || *self.shared.stop.borrow();
         !is_called_off && self.leaving.is_none() && !self.commit.is_refused()
     }
 
     /// Nothing is under way, and nothing may be sent before somebody else calls us again.
     fn is_done(&self) -> bool {
         let is_quiet = self.in_flight.is_empty() && !self.commit.is_under_way() && self.ledger.is_empty();
-        let is_closed = !self.may_send() || self.health.window(self.context.window, self.context.clock.now()) == 0;
+        let is_closed = !self.may_send() || self.health.window(self.concurrency.limit(), self.context.clock.now()) == 0;
         is_quiet && (is_closed || self.plan.is_empty())
     }
 
@@ -189,26 +243,58 @@ impl Lane {
         // Most attempts succeed and need no chance.
         let jitter = Jitter::from_bits(if done.outcome.is_delivered() { 0 } else { self.random_bits() });
         let verdict = judge(&attempt, &self.retries, now, jitter);
-        let health = self.health.after(sign_of(&attempt), self.context.window, now, jitter);
+        self.share.give_back();
+        self.note_health(&done, sign_of(&attempt), now, jitter);
+        let row = self.plan.finish(&done.errand);
+        self.ledger.record(&done, verdict, row, now);
+    }
+
+    fn note_health(&mut self, done: &Done, sign: Sign, now: Timestamp, jitter: Jitter) {
+        match sign {
+            Sign::Alive => {
+                self.share.note(Voice::Answering);
+                self.concurrency.note_answer(done.latency, self.in_flight.len() + 1);
+            }
+            Sign::Failing(_) => {
+                self.share.note(Voice::Silent);
+                self.concurrency.note_failure();
+            }
+            Sign::Throttling(_) | Sign::Gone => {}
+        }
+        let policy = LanePolicy { window: self.concurrency.limit(), disable_after: self.context.bounds.disable_after };
+        let health = self.health.after(sign, policy, now, jitter);
         if discriminant(&health) != discriminant(&self.health) {
             tracing::info!(endpoint = %self.lease.endpoint, health = health.name(), after = %done.outcome, "an endpoint changed");
         }
+        if let (LaneState::Open { .. }, LaneState::SlowStart { .. }) = (self.health, health) {
+            // What it could bear before says little.
+            self.concurrency = Concurrency::new(self.settings.concurrency_max);
+        }
         self.health = health;
-        let row = self.plan.finish(&done.errand);
-        self.ledger.record(&done, verdict, row, now);
     }
 
     fn random_bits(&self) -> u64 {
         u64::from_ne_bytes(self.context.chance.bytes())
     }
 
-    fn take_in(&mut self, fetched: StoreResult<Fetched>) -> StoreResult<()> {
+    fn take_in(&mut self, fetched: StoreResult<Fetched>, sender: &mut Sender) -> StoreResult<()> {
         match fetched {
             Ok(Fetched::Work(work)) => {
-                self.is_paused = work.endpoint.switch == EndpointSwitch::Paused;
+                if work.signal != self.signal {
+                    sender.renew_secrets(&work.endpoint)?;
+                    self.take_over_health(work.endpoint.health);
+                }
+                self.obey(&work);
                 self.plan.take_in(Fetched::Work(work));
             }
-            Ok(fetched) => self.plan.take_in(fetched),
+            Ok(fetched) => {
+                let signal = match &fetched {
+                    Fetched::Retries { signal, .. } => *signal,
+                    Fetched::Work(_) | Fetched::Page { .. } => self.signal,
+                };
+                self.plan.take_in(fetched);
+                self.hear(signal);
+            }
             Err(StoreError::Fenced) => return Err(StoreError::Fenced),
             Err(error) => {
                 self.plan.stop_reading();
@@ -218,12 +304,27 @@ impl Lane {
         Ok(())
     }
 
+    /// Looks again at everything where the owner has given an order.
+    fn hear(&mut self, signal: u64) {
+        if signal != self.signal {
+            self.plan.look_again(self.context.clock.now());
+        }
+    }
+
+    /// The owner may have said that the endpoint is well again.
+    fn take_over_health(&mut self, health: LaneState) {
+        if health == LaneState::default() && self.stored_health != health && !self.commit.is_under_way() {
+            (self.health, self.stored_health) = (health, health);
+            self.concurrency = Concurrency::new(self.settings.concurrency_max);
+        }
+    }
+
     fn may_settle(&self) -> bool {
-        !self.commit.is_under_way() && !self.ledger.is_empty()
+        !self.commit.is_under_way() && (!self.ledger.is_empty() || self.plan.has_ended_some())
     }
 
     fn settle_if_worth_it(&mut self) {
-        if self.ledger.is_worth_a_commit() {
+        if self.ledger.is_worth_a_commit() || self.plan.has_ended_some() {
             self.settle();
         }
     }
@@ -231,7 +332,9 @@ impl Lane {
     /// Begins to commit what the ledger holds.
     fn settle(&mut self) {
         let outcomes = self.ledger.len();
+        self.speed.note(self.ledger.first_attempts());
         let mut settlement = self.ledger.take();
+        settlement.per_minute = self.speed.measured(self.shared.paces.now());
         self.plan.note_progress(&mut settlement, self.context.clock.now());
         if self.health != self.stored_health {
             settlement.health = Some(self.health);
@@ -243,7 +346,7 @@ impl Lane {
     fn take_settled(&mut self, settled: Settled) {
         self.commit.end();
         self.plan.note_committed();
-        self.is_paused = settled.is_paused;
+        self.hear(settled.signal);
     }
 
     fn keep_house(&mut self) {
@@ -273,6 +376,7 @@ impl Lane {
         if let Some(settling) = self.commit.under_way() {
             settling.await?;
         }
+        self.shared.paces.keep((self.lease.account, self.lease.endpoint), self.pace);
         FailPoint::ReleaseBefore.pass();
         self.context.lanes.release(self.lease, self.context.clock.now()).await?;
         self.leaving.map_or(Ok(()), Err)

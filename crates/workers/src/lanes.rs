@@ -1,21 +1,23 @@
 //! The lane supervisor: claims lanes that have something due and runs each in a task of its own until it has not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use store::{FailPoint, Lease, StoreResult};
+use store::{FailPoint, Lease, Room, StoreResult};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use wire::{AccountId, EndpointId, NodeId};
 
-use crate::lane::{Lane, Signals};
+use crate::lane::{Flight, Lane, Paces, Shared};
 use crate::{Context, LEASE_FOR};
 
 /// Lanes one node works on at a time: together with the window this bounds its memory and its open sockets.
-const LANES_MAX: usize = 1_024;
+const LANES_MAX: usize = 4_096;
+/// Lanes of one account among them: endpoints of one that hang leave places for those of the others.
+const LANES_OF_ACCOUNT_MAX: usize = LANES_MAX / 2;
 /// Hints are lost when a process dies, so we also poll; a delivery waits at most this long.
 const POLL_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
@@ -23,10 +25,13 @@ const POLL_INTERVAL_MAX: Duration = Duration::from_secs(1);
 pub struct LaneSupervisor {
     context: Context,
     node: NodeId,
-    signals: Signals,
+    shared: Shared,
     running: JoinSet<()>,
     /// Which lane each task works on.
     lanes: HashMap<Id, Key>,
+    /// The same lanes, and how many each account has.
+    worked_on: HashSet<Key>,
+    of_account: HashMap<AccountId, usize>,
     /// Lanes of ours that we have claimed again, after a clock went forward or the machine slept: they wait for the
     /// task that still works on them, which will find its lease over.
     held_back: Vec<Lease>,
@@ -38,9 +43,18 @@ impl LaneSupervisor {
     /// A supervisor for this process, `node` being new at each start. It claims nothing more once `stop` holds `true`,
     /// or nobody is left to say so.
     pub fn new(context: Context, node: NodeId, stop: watch::Receiver<bool>) -> LaneSupervisor {
-        let signals = Signals { stop, is_crowded: Arc::default() };
-        let (running, lanes, held_back) = (JoinSet::new(), HashMap::new(), Vec::new());
-        LaneSupervisor { context, node, signals, running, lanes, held_back }
+        let flight = Arc::new(Flight::of(context.bounds.requests_max));
+        let shared = Shared { stop, is_crowded: Arc::default(), flight, paces: Arc::new(Paces::new()) };
+        LaneSupervisor {
+            context,
+            node,
+            shared,
+            running: JoinSet::new(),
+            lanes: HashMap::new(),
+            worked_on: HashSet::new(),
+            of_account: HashMap::new(),
+            held_back: Vec::new(),
+        }
     }
 
     /// Runs until told to stop; then waits for what is in flight, at most `drain` long. What is not finished by then
@@ -67,9 +81,12 @@ impl LaneSupervisor {
         }
         let mut leases = std::mem::take(&mut self.held_back);
         if room > 0 {
+            let full_accounts = self.of_account.iter().filter(|(_, lanes)| **lanes >= LANES_OF_ACCOUNT_MAX);
+            let full_accounts = full_accounts.map(|(account, _)| *account).collect();
+            let room = Room { lanes: room, full_accounts };
             leases.extend(self.context.lanes.claim(self.node, self.context.clock.now(), LEASE_FOR, room).await?);
         }
-        self.signals.is_crowded.store(leases.len() >= room, Ordering::Relaxed);
+        self.shared.is_crowded.store(leases.len() >= room, Ordering::Relaxed);
         if !leases.is_empty() {
             FailPoint::LaneAfterClaim.pass();
         }
@@ -88,21 +105,23 @@ impl LaneSupervisor {
     }
 
     fn is_stopped(&self) -> bool {
-        *self.signals.stop.borrow() || self.signals.stop.has_changed().is_err()
+        *self.shared.stop.borrow() || self.shared.stop.has_changed().is_err()
     }
 
     fn works_on(&self, lease: &Lease) -> bool {
-        self.lanes.values().any(|key| *key == (lease.account, lease.endpoint))
+        self.worked_on.contains(&(lease.account, lease.endpoint))
     }
 
     fn start(&mut self, lease: Lease) {
-        let (context, signals) = (self.context.clone(), self.signals.clone());
+        let (context, shared) = (self.context.clone(), self.shared.clone());
         let task = self.running.spawn(async move {
-            if let Err(error) = Lane::new(context, lease, signals).run().await {
+            if let Err(error) = Lane::new(context, lease, shared).run().await {
                 tracing::warn!(endpoint = %lease.endpoint, %error, "a lane was left; it is taken up again when it is due");
             }
         });
         self.lanes.insert(task.id(), (lease.account, lease.endpoint));
+        self.worked_on.insert((lease.account, lease.endpoint));
+        *self.of_account.entry(lease.account).or_default() += 1;
     }
 
     fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
@@ -113,7 +132,14 @@ impl LaneSupervisor {
                 error.id()
             }
         };
-        self.lanes.remove(&id);
+        let Some(lane) = self.lanes.remove(&id) else { return };
+        self.worked_on.remove(&lane);
+        if let Some(lanes) = self.of_account.get_mut(&lane.0) {
+            *lanes -= 1;
+            if *lanes == 0 {
+                self.of_account.remove(&lane.0);
+            }
+        }
     }
 
     /// Until something may have become due, a lane has ended, or it is time to look anyway.
@@ -121,7 +147,7 @@ impl LaneSupervisor {
         tokio::select! {
             // The order does not matter, but a simulation must be able to repeat it.
             biased;
-            _ = self.signals.stop.changed() => {}
+            _ = self.shared.stop.changed() => {}
             // A lane that ends may have left work that came meanwhile.
             Some(ended) = self.running.join_next_with_id() => self.forget(ended),
             () = self.context.hint.notified() => {}

@@ -8,6 +8,7 @@ mod outbound;
 use std::sync::Arc;
 use std::time::Duration;
 
+use provider::lane::DISABLE_AFTER;
 use provider::target::TargetPolicy;
 use store::{Chance, Clock, Lanes};
 use tokio::sync::Notify;
@@ -30,12 +31,27 @@ pub struct Context {
     pub chance: Arc<dyn Chance>,
     /// Poked when something has become due, so that nobody waits for the next poll. Only a hint.
     pub hint: Arc<Notify>,
-    /// Requests in flight to one endpoint.
-    pub window: u32,
+    /// What bounds the lanes of this process.
+    pub bounds: Bounds,
 }
 
-/// Requests in flight to one endpoint, unless its settings say otherwise: enough for 30,000 a second at 2 ms each.
-pub const WINDOW: u32 = 64;
+/// What bounds the lanes of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Requests in flight to all endpoints together, at least 2.
+    pub requests_max: usize,
+    /// An endpoint that has failed for this long is disabled.
+    pub disable_after: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { requests_max: REQUESTS_MAX, disable_after: DISABLE_AFTER }
+    }
+}
+
+/// Each holds a socket, and some tens of kilobytes while it waits.
+const REQUESTS_MAX: usize = 8_192;
 
 /// A lane whose owner died is taken over after this time; owners renew at a third of it.
 pub(crate) const LEASE_FOR: Duration = Duration::from_secs(30);

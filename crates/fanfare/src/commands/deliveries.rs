@@ -51,8 +51,14 @@ enum Status {
     Delivered,
     /// To be tried again.
     Retrying,
+    /// To be tried again once its event is no longer paused.
+    Held,
     /// Given up.
     Abandoned,
+    /// A newer version of the webinar took its place.
+    Superseded,
+    /// Called off by its owner.
+    Skipped,
 }
 
 /// Does it.
@@ -95,7 +101,10 @@ impl From<Status> for DeliveryStatus {
         match status {
             Status::Delivered => DeliveryStatus::Delivered,
             Status::Retrying => DeliveryStatus::Retrying,
+            Status::Held => DeliveryStatus::Held,
             Status::Abandoned => DeliveryStatus::Abandoned,
+            Status::Superseded => DeliveryStatus::Superseded,
+            Status::Skipped => DeliveryStatus::Skipped,
         }
     }
 }
@@ -105,7 +114,10 @@ impl From<DeliveryStatus> for Status {
         match status {
             DeliveryStatus::Delivered => Status::Delivered,
             DeliveryStatus::Retrying => Status::Retrying,
+            DeliveryStatus::Held => Status::Held,
             DeliveryStatus::Abandoned => Status::Abandoned,
+            DeliveryStatus::Superseded => Status::Superseded,
+            DeliveryStatus::Skipped => Status::Skipped,
         }
     }
 }
@@ -182,11 +194,7 @@ impl Row for DeliveryRow {
         &["delivery", "participant", "e-mail", "status", "attempts", "outcome", "ms", "last attempt", "next attempt"];
 
     fn cells(&self) -> Vec<String> {
-        let status = match self.status {
-            Status::Delivered => "delivered",
-            Status::Retrying => "retrying",
-            Status::Abandoned => "abandoned",
-        };
+        let status = DeliveryStatus::from(self.status).name();
         let last = self.last_attempt.as_ref();
         let of_last = |cell: fn(&Attempt) -> String| last.map_or_else(String::new, cell);
         vec![

@@ -1,6 +1,7 @@
 use super::*;
 
 const LIMIT: u32 = 64;
+const POLICY: LanePolicy = LanePolicy { window: LIMIT, disable_after: DISABLE_AFTER };
 const MIDDLE: u64 = 1 << 63;
 const FAILING: Sign = Sign::Failing(Duration::ZERO);
 
@@ -9,7 +10,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn after(state: LaneState, sign: Sign, seconds: i64) -> LaneState {
-    state.after(sign, LIMIT, at(seconds), Jitter::from_bits(MIDDLE))
+    state.after(sign, POLICY, at(seconds), Jitter::from_bits(MIDDLE))
 }
 
 fn failing() -> LaneState {
@@ -40,7 +41,7 @@ fn failed_probes_double_the_wait_up_to_five_minutes() {
     let mut waits = Vec::new();
     for _ in 0..9 {
         let LaneState::Open { until, .. } = state else { panic!("{state:?}") };
-        state = state.after(FAILING, LIMIT, until, Jitter::from_bits(MIDDLE));
+        state = state.after(FAILING, POLICY, until, Jitter::from_bits(MIDDLE));
         let LaneState::Open { until: next, .. } = state else { panic!("{state:?}") };
         waits.push(next.duration_since(until).as_secs());
     }
@@ -60,13 +61,13 @@ fn an_answer_to_the_probe_starts_slowly_and_ends_healthy() {
 #[test]
 fn a_relapse_goes_on_where_the_outage_stood() {
     let relapsed = after(after(failing(), Sign::Alive, 5), FAILING, 6);
-    assert_eq!(relapsed, LaneState::Open { failures: 2, until: at(16) });
+    assert_eq!(relapsed, LaneState::Open { failures: 2, until: at(16), since: at(6) });
 }
 
 #[test]
 fn throttling_waits_as_asked_and_counts_no_failure() {
     let waiting = after(LaneState::default(), Sign::Throttling(Duration::from_secs(30)), 0);
-    assert_eq!(waiting, LaneState::Open { failures: 0, until: at(30) });
+    assert_eq!(waiting, LaneState::Open { failures: 0, until: at(30), since: at(0) });
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn a_failing_endpoint_that_asks_for_little_time_is_probed_less_and_less_all_the_
         assert_eq!(state.window(LIMIT, at(seconds + wait)), 1);
     }
     let later = after(LaneState::default(), Sign::Failing(Duration::from_secs(900)), 0);
-    assert_eq!(later, LaneState::Open { failures: 1, until: at(900) });
+    assert_eq!(later, LaneState::Open { failures: 1, until: at(900), since: at(0) });
 }
 
 #[test]
@@ -94,4 +95,52 @@ fn a_retired_endpoint_gets_nothing_more() {
     let gone = after(LaneState::default(), Sign::Gone, 1);
     assert_eq!(gone.window(LIMIT, at(1_000_000)), 0);
     assert_eq!(after(gone, Sign::Alive, 2), gone);
+}
+
+/// The state after failed probes, each at the first moment it may leave, up to `end`.
+fn failing_until(mut state: LaneState, end: i64) -> (LaneState, u32) {
+    let mut probes = 0;
+    while let LaneState::Open { until, .. } = state {
+        if until >= at(end) {
+            break;
+        }
+        state = state.after(FAILING, POLICY, until, Jitter::from_bits(MIDDLE));
+        probes += 1;
+    }
+    (state, probes)
+}
+
+#[test]
+fn an_endpoint_that_fails_for_three_days_is_disabled_and_gets_nothing_more() {
+    let three_days = 3 * 24 * 3600;
+    let (still_probed, probes) = failing_until(failing(), three_days);
+    assert_eq!(still_probed.name(), "open");
+    assert!((800..900).contains(&probes), "{probes} probes");
+    let (disabled, _) = failing_until(failing(), three_days + 3600);
+    assert!(matches!(disabled, LaneState::Disabled { since } if since >= at(three_days)), "{disabled:?}");
+    assert_eq!(disabled.window(LIMIT, at(10 * three_days)), 0);
+    assert_eq!(after(disabled, Sign::Alive, 10 * three_days), disabled);
+}
+
+#[test]
+fn a_success_begins_the_three_days_anew() {
+    let (open, _) = failing_until(failing(), 2 * 24 * 3600);
+    let back = after(open, Sign::Alive, 3 * 24 * 3600);
+    let relapsed = after(back, FAILING, 4 * 24 * 3600);
+    assert!(matches!(relapsed, LaneState::Open { since, .. } if since == at(4 * 24 * 3600)), "{relapsed:?}");
+}
+
+#[test]
+fn a_quiet_endpoint_is_not_disabled_for_a_few_failures_long_ago() {
+    let much_later = after(failing(), FAILING, 10 * 24 * 3600);
+    assert_eq!(much_later.name(), "open");
+}
+
+#[test]
+fn throttling_for_days_disables_nothing() {
+    let mut state = LaneState::default();
+    for hour in 0..24 * 7 {
+        state = after(state, Sign::Throttling(Duration::from_secs(3600)), hour * 3600);
+    }
+    assert_eq!(state.name(), "open");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use provider::lane::LaneState;
-use store::{Group, Lease, NewMember, Store, Subscribed};
+use store::{Group, Lease, NewMember, Room, Store, Subscribed};
 use webinar::{EventType, SeriesId};
 use wire::{EndpointId, SubscriptionId};
 
@@ -42,6 +42,7 @@ impl<S: Store> Player<S> {
                 let now = self.world.now();
                 told(self.world.store.change_endpoint(self.accounts[*account], id, change.clone(), now).await)
             }
+            Operation::Steer { .. } | Operation::Drop { .. } => self.apply_to_backlog(operation).await,
             Operation::Accept { sender, id, body } => {
                 let accepted = self.world.accept(&self.senders[*sender], IDS[*id], BODIES[*body]).await;
                 told(accepted.map(|acceptance| self.number(&acceptance)))
@@ -126,10 +127,29 @@ impl<S: Store> Player<S> {
         told(subscribed)
     }
 
+    async fn apply_to_backlog(&mut self, operation: &Operation) -> String {
+        let (store, now) = (&self.world.store, self.world.now());
+        let unknown = EndpointId::from_bytes([9; 16]);
+        match operation {
+            Operation::Steer { account, nth, endpoint, steer } => {
+                let account = self.accounts[*account];
+                let events = store.events(account, None, 20).await.map(|page| page.items).unwrap_or_default();
+                let Some(event) = events.get(nth % events.len().max(1)) else { return NOTHING.to_owned() };
+                let only = endpoint.map(|nth| pick(&self.endpoints, nth).unwrap_or(unknown));
+                told(store.steer(account, event.id, only, *steer, now).await)
+            }
+            Operation::Drop { account, nth } => {
+                let id = pick(&self.endpoints, *nth).unwrap_or(unknown);
+                told(store.drop_backlog(self.accounts[*account], id, now).await)
+            }
+            other => unreachable!("{other:?} is for another part"),
+        }
+    }
+
     async fn apply_to_lane(&mut self, operation: &Operation) -> String {
         let now = self.world.now();
         if let Operation::Claim { limit } = operation {
-            let claimed = self.world.store.claim(NODE, now, LEASE, *limit).await;
+            let claimed = self.world.store.claim(NODE, now, LEASE, Room::of(*limit)).await;
             self.leases.extend(claimed.iter().flatten());
             return told(claimed);
         }
@@ -185,7 +205,8 @@ impl<S: Store> Player<S> {
         let states = [
             LaneState::Healthy { failures: 3 },
             LaneState::SlowStart { window: 4, failures: 2 },
-            LaneState::Open { failures: 1, until: now + LEASE / 2 },
+            LaneState::Open { failures: 1, until: now + LEASE / 2, since: now },
+            LaneState::Disabled { since: now },
             LaneState::Gone { since: now },
         ];
         let report = match health {

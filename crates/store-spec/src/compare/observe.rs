@@ -118,7 +118,7 @@ impl<S: Store> Player<S> {
         let store = &self.world.store;
         let all = DeliveryFilter::default();
         let mut filters = vec![all, DeliveryFilter { participant: Some(2), ..all }];
-        for status in [DeliveryStatus::Delivered, DeliveryStatus::Retrying, DeliveryStatus::Abandoned] {
+        for status in DeliveryStatus::ALL {
             filters.push(DeliveryFilter { status: Some(status), ..all });
         }
         filters.extend(self.endpoints.first().map(|id| DeliveryFilter { endpoint: Some(*id), ..all }));

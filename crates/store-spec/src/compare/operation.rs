@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use store::{Ending, EndpointChange};
+use provider::settings::{EndpointSettings, OlderVersions};
+use store::{Ending, EndpointChange, Steer};
 
 /// Operations of one sequence: enough for a few series to be saved, delivered and retried.
 const OPERATIONS: Range<usize> = 1..60;
@@ -21,6 +22,8 @@ pub(super) enum Operation {
     Subscribe { account: usize, url: usize, filter: Option<usize>, single: bool },
     Unsubscribe { account: usize, nth: usize },
     Switch { account: usize, nth: usize, change: EndpointChange },
+    Steer { account: usize, nth: usize, endpoint: Option<usize>, steer: Steer },
+    Drop { account: usize, nth: usize },
     Claim { limit: usize },
     Renew { nth: usize },
     Release { nth: usize },
@@ -78,11 +81,16 @@ fn operation() -> impl Strategy<Value = Operation> {
     let account = || 0..2_usize;
     let nth = || 0..6_usize;
     let people = vec((0..6_usize, 0..3_usize), 0..5);
-    let change = prop_oneof![Just(EndpointChange::Pause), Just(EndpointChange::Resume)];
+    let serve = (any::<bool>(), 1..9_u32).prop_map(|(supersedes, concurrency_max)| {
+        let older_versions = if supersedes { OlderVersions::Supersede } else { OlderVersions::Deliver };
+        EndpointChange::Serve(EndpointSettings { rate: None, concurrency_max, older_versions })
+    });
+    let change = prop_oneof![2 => Just(EndpointChange::Pause), 3 => Just(EndpointChange::Resume), 1 => serve];
+    let steer = prop_oneof![2 => Just(Steer::Pause), 3 => Just(Steer::Resume), 1 => Just(Steer::Cancel)];
     let version = prop_oneof![5 => Just(VersionPick::Newest), 1 => Just(VersionPick::Stale)];
     let filter = prop::option::of(0..6_usize);
     let progress = prop_oneof![Just(Progress::None), Just(Progress::Cursor), Just(Progress::Swept)];
-    let settled = (vec(fate(), 0..6), progress, prop::option::of(0..4_usize));
+    let settled = (vec(fate(), 0..6), progress, prop::option::of(0..5_usize));
     prop_oneof![
         1 => account().prop_map(|account| Operation::AddKey { account }),
         1 => (account(), nth()).prop_map(|(account, nth)| Operation::RevokeKey { account, nth }),
@@ -97,6 +105,9 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(account, url, filter, single)| Operation::Subscribe { account, url, filter, single }),
         1 => (account(), nth()).prop_map(|(account, nth)| Operation::Unsubscribe { account, nth }),
         2 => (account(), nth(), change).prop_map(|(account, nth, change)| Operation::Switch { account, nth, change }),
+        3 => (account(), nth(), prop::option::of(nth()), steer)
+            .prop_map(|(account, nth, endpoint, steer)| Operation::Steer { account, nth, endpoint, steer }),
+        1 => (account(), nth()).prop_map(|(account, nth)| Operation::Drop { account, nth }),
         6 => (1..4_usize).prop_map(|limit| Operation::Claim { limit }),
         1 => nth().prop_map(|nth| Operation::Renew { nth }),
         3 => nth().prop_map(|nth| Operation::Release { nth }),

@@ -15,7 +15,7 @@ use webinar::{Series, SeriesId, SessionId};
 use wire::{AccountId, EndpointId, EventId, FanOutId};
 
 use super::Model;
-use super::tables::{EventRow, FanOutRow, SeriesRow, Tables, newest_first};
+use super::tables::{EndpointRow, EventRow, FanOutRow, SeriesRow, Tables, newest_first};
 
 #[async_trait]
 impl Catalog for Model {
@@ -30,7 +30,8 @@ impl Catalog for Model {
             tables.series.get(&(account, save.series.id())).map(|row| row.sessions.clone()).unwrap_or_default();
         tables.save_version(account, &save, version);
         let people = tables.people_of(account, &targets_of(&save.series));
-        let announced = Announced { series: &save.series, event: &save.event, version, now: save.now };
+        let announced =
+            Announced { series: &save.series, event: &save.event, version, is_for_everyone: true, now: save.now };
         let fan_outs = tables.announce(account, &announced, &former, people);
         Ok(Saved { version, fan_outs })
     }
@@ -75,6 +76,7 @@ pub(super) struct Announced<'a> {
     pub(super) series: &'a Series,
     pub(super) event: &'a NewEvent,
     pub(super) version: u32,
+    pub(super) is_for_everyone: bool,
     pub(super) now: Timestamp,
 }
 
@@ -117,6 +119,9 @@ impl Tables {
                 exceptions: BTreeMap::new(),
             };
             self.fan_outs.insert((account, *id), row);
+            if announced.is_for_everyone {
+                self.supersede(account, *id, announced.now);
+            }
             let due_at = self.next_due(account, *endpoint, announced.now);
             if let Some(row) = self.endpoints.get_mut(&(account, *endpoint)) {
                 // What has been due for longer stays so.
@@ -186,18 +191,37 @@ impl Tables {
         let of_event = of_account.filter(|(_, fan_out)| fan_out.event == detail.summary.id);
         detail.summary.fan_outs = of_event
             .map(|((_, id), fan_out)| {
-                let is_retrying = |state| matches!(state, ExceptionState::Retrying { .. });
-                let states = || fan_out.exceptions.values().map(|exception| exception.state);
+                let count = |is_meant: fn(ExceptionState) -> bool| {
+                    fan_out.exceptions.values().filter(|exception| is_meant(exception.state)).count() as u64
+                };
+                let lane = self.endpoints.get(&(account, fan_out.endpoint));
                 FanOutProgress {
                     id: *id,
                     endpoint: fan_out.endpoint,
                     state: fan_out.state,
                     delivered: fan_out.delivered,
-                    retrying: states().filter(|state| is_retrying(*state)).count() as u64,
-                    abandoned: states().filter(|state| !is_retrying(*state)).count() as u64,
+                    retrying: count(|state| matches!(state, ExceptionState::Retrying { .. })),
+                    held: count(|state| matches!(state, ExceptionState::Held { .. })),
+                    abandoned: count(|state| matches!(state, ExceptionState::Abandoned { .. })),
+                    called_off: count(|state| {
+                        matches!(state, ExceptionState::Superseded { .. } | ExceptionState::Skipped { .. })
+                    }),
+                    ahead: self.ahead(account, fan_out),
+                    per_minute: lane.and_then(EndpointRow::per_minute),
                 }
             })
             .collect();
         detail
+    }
+
+    /// Deliveries of earlier fan-outs to the same endpoint that have not begun.
+    fn ahead(&self, account: AccountId, fan_out: &FanOutRow) -> u64 {
+        let of_lane = self.fan_outs_to(account, fan_out.endpoint).map(|(_, row)| row);
+        let earlier = of_lane.filter(|row| row.is_running() && row.position < fan_out.position);
+        let waiting = earlier.map(|row| {
+            let event = self.events.get(&(account, row.event));
+            event.and_then(|event| event.detail.summary.audience).map_or(0, |audience| audience - row.cursor.index)
+        });
+        if fan_out.is_running() { waiting.sum() } else { 0 }
     }
 }

@@ -97,7 +97,10 @@ impl Tables {
                 };
                 (DeliveryStatus::Retrying, attempt - 1, Some(at))
             }
+            ExceptionState::Held { attempt, .. } => (DeliveryStatus::Held, attempt - 1, None),
             ExceptionState::Abandoned { attempts } => (DeliveryStatus::Abandoned, attempts, None),
+            ExceptionState::Superseded { attempts } => (DeliveryStatus::Superseded, attempts, None),
+            ExceptionState::Skipped { attempts } => (DeliveryStatus::Skipped, attempts, None),
         };
         let last = exception.last.map(|(outcome, finished_at)| AttemptRecord {
             number: attempts.max(1),

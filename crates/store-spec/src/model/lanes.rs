@@ -9,8 +9,8 @@ use provider::frontier::Place;
 use provider::lane::LaneState;
 use provider::segment;
 use store::{
-    EndpointSwitch, ExceptionState, FanOut, FanOutState, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX,
-    Recipient, Retry, Settled, Settlement, StoreError, StoreResult,
+    Due, Exception, ExceptionState, FanOut, FanOutState, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX,
+    Recipient, Retry, Room, Settled, Settlement, StoreError, StoreResult,
 };
 use wire::{AccountId, FanOutId, NodeId};
 
@@ -19,22 +19,17 @@ use super::tables::{EndpointRow, EventRow, FanOutRow, Tables};
 
 #[async_trait]
 impl Lanes for Model {
-    async fn claim(
-        &self,
-        _owner: NodeId,
-        now: Timestamp,
-        lease_for: Duration,
-        limit: usize,
-    ) -> StoreResult<Vec<Lease>> {
+    async fn claim(&self, _owner: NodeId, now: Timestamp, lease_for: Duration, room: Room) -> StoreResult<Vec<Lease>> {
         let mut tables = self.tables();
         let mut due: Vec<_> = tables
             .endpoints
             .iter()
+            .filter(|((account, _), _)| !room.full_accounts.contains(account))
             .filter(|(_, row)| row.lease_until.is_none_or(|until| until <= now))
             .filter_map(|(key, row)| Some((row.due_at.filter(|due_at| *due_at <= now)?, *key)))
             .collect();
         due.sort();
-        due.truncate(limit);
+        due.truncate(room.lanes);
         let leases = due.into_iter().filter_map(|(_, (account, endpoint))| {
             let row = tables.endpoints.get_mut(&(account, endpoint))?;
             row.lease_until = Some(now + lease_for);
@@ -52,6 +47,7 @@ impl Lanes for Model {
     async fn release(&self, lease: Lease, now: Timestamp) -> StoreResult<()> {
         let mut tables = self.tables();
         tables.leased(lease)?;
+        tables.align(lease.account, lease.endpoint, now);
         let due_at = tables.next_due(lease.account, lease.endpoint, now);
         let row = tables.leased(lease)?;
         (row.lease_until, row.due_at) = (None, due_at);
@@ -61,7 +57,7 @@ impl Lanes for Model {
     async fn work(&self, lease: Lease) -> StoreResult<LaneWork> {
         let mut tables = self.tables();
         let row = tables.endpoints.get(&(lease.account, lease.endpoint)).ok_or(StoreError::Missing("the endpoint"))?;
-        let endpoint = row.endpoint.clone();
+        let (endpoint, signal) = (row.endpoint.clone(), row.signal);
         let of_lane = tables.fan_outs_to(lease.account, lease.endpoint).filter(|(_, row)| row.is_running());
         let mut open: Vec<_> = of_lane.map(|(id, row)| (row.position, id, row.event)).collect();
         open.sort();
@@ -72,7 +68,7 @@ impl Lanes for Model {
             }
         }
         let fan_outs = open.into_iter().filter_map(|(_, id, _)| tables.work_on(lease.account, id)).collect();
-        Ok(LaneWork { endpoint, fan_outs })
+        Ok(LaneWork { endpoint, fan_outs, signal })
     }
 
     async fn fan_out(&self, account: AccountId, id: FanOutId) -> StoreResult<Option<FanOut>> {
@@ -96,21 +92,23 @@ impl Lanes for Model {
             .collect())
     }
 
-    async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Vec<Retry>> {
+    async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Due> {
         let tables = self.tables();
         let mut due: Vec<_> =
             tables.retries_to(lease.account, lease.endpoint).filter(|(due, ..)| *due <= now).collect();
         due.sort_by_key(|(due, fan_out, number, _)| (*due, *fan_out, *number));
+        due.retain(|(_, fan_out, ..)| {
+            let state = tables.fan_outs.get(&(lease.account, *fan_out)).map(|row| row.state);
+            matches!(state, Some(FanOutState::Running | FanOutState::Swept))
+        });
         let retries = due.into_iter().take(limit).filter_map(|(_, fan_out, _, exception)| {
             let recipient = tables.recipient(lease.account, exception.place)?;
-            match exception.state {
-                ExceptionState::Retrying { attempt, charged, .. } => {
-                    Some(Retry { fan_out, recipient, attempt, charged })
-                }
-                ExceptionState::Abandoned { .. } => None,
-            }
+            let ExceptionState::Retrying { attempt, charged, .. } = exception.state else { return None };
+            let is_outdated = tables.has_newer(lease.account, fan_out, exception.place.participant);
+            Some(Retry { fan_out, recipient, attempt, charged, is_outdated })
         });
-        Ok(retries.collect())
+        let signal = tables.endpoints.get(&(lease.account, lease.endpoint)).map_or(0, |row| row.signal);
+        Ok(Due { retries: retries.collect(), signal })
     }
 
     async fn settle(&self, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled> {
@@ -119,14 +117,15 @@ impl Lanes for Model {
         if let Some(health) = settlement.health {
             row.endpoint.health = health;
             row.due_at = match health {
-                LaneState::Gone { .. } => None,
+                LaneState::Gone { .. } | LaneState::Disabled { .. } => None,
                 LaneState::Open { until, .. } => row.due_at.map(|due_at| due_at.max(until)),
                 LaneState::Healthy { .. } | LaneState::SlowStart { .. } => row.due_at,
             };
         }
-        let is_paused = row.endpoint.switch == EndpointSwitch::Paused;
-        tables.settle(lease.account, &settlement)?;
-        Ok(Settled { is_paused })
+        row.per_minute = settlement.per_minute.or(row.per_minute);
+        let signal = row.signal;
+        tables.settle(lease, &settlement)?;
+        Ok(Settled { signal })
     }
 }
 
@@ -136,10 +135,10 @@ impl Tables {
         row.filter(|row| row.epoch == lease.epoch && row.lease_until.is_some()).ok_or(StoreError::Fenced)
     }
 
-    fn settle(&mut self, account: AccountId, settlement: &Settlement) -> StoreResult<()> {
+    fn settle(&mut self, lease: Lease, settlement: &Settlement) -> StoreResult<()> {
         let fan_outs = &mut self.fan_outs;
         let mut change = |id: FanOutId, change: &mut dyn FnMut(&mut FanOutRow)| {
-            if let Some(row) = fan_outs.get_mut(&(account, id)) {
+            if let Some(row) = fan_outs.get_mut(&(lease.account, id)) {
                 change(row);
             }
         };
@@ -149,11 +148,19 @@ impl Tables {
         }
         settlement.cursors.iter().for_each(|(id, place)| change(*id, &mut |row| row.cursor = *place));
         settlement.delivered.iter().for_each(|(id, count)| change(*id, &mut |row| row.delivered += count));
-        settlement.swept.iter().for_each(|id| change(*id, &mut |row| row.state = FanOutState::Swept));
+        for id in &settlement.swept {
+            change(*id, &mut |row| {
+                if row.is_running() {
+                    row.state = FanOutState::Swept;
+                }
+            });
+        }
         for exception in &settlement.exceptions {
             let number = exception.place.participant;
             change(exception.fan_out, &mut |row| {
-                row.exceptions.insert(number, exception.clone());
+                let before = row.exceptions.get(&number).and_then(|before| before.last);
+                let last = exception.last.or(before);
+                row.exceptions.insert(number, Exception { last, ..exception.clone() });
             });
         }
         for (id, number) in &settlement.recovered {
@@ -161,10 +168,26 @@ impl Tables {
                 row.exceptions.remove(number);
             });
         }
+        let last_failure = settlement.exceptions.iter().filter_map(|exception| exception.last).map(|(_, at)| at).max();
+        if let Some(now) = last_failure {
+            self.align(lease.account, lease.endpoint, now);
+        }
         Ok(())
     }
 
-    fn with_event(&self, account: AccountId, id: FanOutId) -> Option<(&FanOutRow, &EventRow)> {
+    /// Whether a person got a newer version of the series from the same endpoint.
+    fn has_newer(&self, account: AccountId, fan_out: FanOutId, participant: u64) -> bool {
+        let Some((row, event)) = self.with_event(account, fan_out) else { return false };
+        let of_lane = self.fan_outs_to(account, row.endpoint).filter_map(|(id, _)| self.with_event(account, id));
+        let own = &event.detail.summary;
+        of_lane
+            .map(|(row, event)| (row, &event.detail.summary))
+            .filter(|(_, other)| other.series == own.series && other.version > own.version)
+            .flat_map(|(row, _)| &row.entries)
+            .any(|entry| entry.participant == participant && entry.outcome.is_delivered())
+    }
+
+    pub(super) fn with_event(&self, account: AccountId, id: FanOutId) -> Option<(&FanOutRow, &EventRow)> {
         let row = self.fan_outs.get(&(account, id))?;
         Some((row, self.events.get(&(account, row.event))?))
     }

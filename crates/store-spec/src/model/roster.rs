@@ -61,7 +61,8 @@ impl Roster for Model {
         let is_new = |number: &u64| added.contains(number) && !before.contains(number);
         let newcomers: Vec<u64> = now_told.into_iter().filter(is_new).collect();
         if !newcomers.is_empty() {
-            let announced = Announced { series: &late.series, event: &late.event, version: found, now: late.now };
+            let (series, event) = (&late.series, &late.event);
+            let announced = Announced { series, event, version: found, is_for_everyone: false, now: late.now };
             tables.announce(account, &announced, &[], newcomers);
         }
         Ok(enrolled)

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::lane::LaneState;
+use provider::settings::EndpointSettings;
 use provider::subscription::Subscription;
 use store::{
     Endpoint, EndpointChange, EndpointSwitch, NewSubscription, Page, StoreError, StoreResult, Subscribed,
@@ -45,10 +46,18 @@ impl Subscriptions for Model {
             url: new.url,
             switch: EndpointSwitch::On,
             health: LaneState::default(),
+            settings: EndpointSettings::default(),
             created_at: new.now,
             secrets: vec![new.secret],
         };
-        let row = EndpointRow { endpoint: endpoint.clone(), due_at: None, lease_until: None, epoch: 0 };
+        let row = EndpointRow {
+            endpoint: endpoint.clone(),
+            due_at: None,
+            lease_until: None,
+            epoch: 0,
+            signal: 0,
+            per_minute: None,
+        };
         tables.endpoints.insert((account, endpoint.id), row);
         Ok(Subscribed::WithNewEndpoint(record, Box::new(endpoint)))
     }
@@ -98,7 +107,9 @@ impl Subscriptions for Model {
                 row.endpoint.switch = EndpointSwitch::On;
                 row.endpoint.health = LaneState::default();
             }
+            EndpointChange::Serve(settings) => row.endpoint.settings = settings,
         }
+        row.signal += 1;
         let endpoint = row.endpoint.clone();
         let due_at = tables.next_due(account, id, now);
         if let Some(row) = tables.endpoints.get_mut(&(account, id)) {

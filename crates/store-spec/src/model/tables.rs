@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use provider::frontier::Place;
 use provider::lane::LaneState;
+use provider::pace::Rate;
 use provider::segment::Entry;
 use store::{
     Account, Endpoint, EndpointSwitch, EventDetail, Exception, ExceptionState, FanOutState, Group, KeyRecord, Mango,
@@ -49,6 +50,8 @@ pub(super) struct EndpointRow {
     pub(super) due_at: Option<Timestamp>,
     pub(super) lease_until: Option<Timestamp>,
     pub(super) epoch: u64,
+    pub(super) signal: u64,
+    pub(super) per_minute: Option<u32>,
 }
 
 pub(super) struct FanOutRow {
@@ -90,7 +93,7 @@ impl Tables {
     pub(super) fn next_due(&self, account: AccountId, endpoint: EndpointId, now: Timestamp) -> Option<Timestamp> {
         let row = self.endpoints.get(&(account, endpoint))?;
         let not_before = match row.endpoint.health {
-            LaneState::Gone { .. } => return None,
+            LaneState::Gone { .. } | LaneState::Disabled { .. } => return None,
             LaneState::Open { until, .. } => until,
             LaneState::Healthy { .. } | LaneState::SlowStart { .. } => Timestamp::UNIX_EPOCH,
         };
@@ -120,9 +123,21 @@ impl Tables {
         self.fan_outs_to(account, endpoint).flat_map(|(id, row)| {
             row.exceptions.iter().filter_map(move |(number, exception)| match exception.state {
                 ExceptionState::Retrying { due, .. } => Some((due, id, *number, exception)),
-                ExceptionState::Abandoned { .. } => None,
+                ExceptionState::Held { .. }
+                | ExceptionState::Abandoned { .. }
+                | ExceptionState::Superseded { .. }
+                | ExceptionState::Skipped { .. } => None,
             })
         })
+    }
+}
+
+impl EndpointRow {
+    /// People reached in a minute, while anything leaves.
+    pub(super) fn per_minute(&self) -> Option<u32> {
+        let is_well = matches!(self.endpoint.health, LaneState::Healthy { .. } | LaneState::SlowStart { .. });
+        let expected = self.per_minute.or(self.endpoint.settings.rate.map(Rate::per_minute));
+        expected.filter(|_| is_well && self.endpoint.switch == EndpointSwitch::On)
     }
 }
 

@@ -6,7 +6,7 @@ use wire::AccountId;
 
 use super::Disk;
 use crate::audience::Audience;
-use crate::{due, inbox, journal, lanes, subscriptions};
+use crate::{backlog, catalog, due, inbox, journal, lanes, subscriptions};
 
 #[test]
 fn claiming_reads_only_lanes_that_are_due() {
@@ -20,6 +20,15 @@ fn retries_come_from_their_index_in_order() {
     let plans = Plans::new();
     plans.of(lanes::DUE_RETRIES).goes_by(&["x USING INDEX exception_due", "p USING PRIMARY KEY"]);
     plans.of(&due::reschedule_sql()).goes_by(&["exception USING COVERING INDEX exception_due", "fan_out_running"]);
+}
+
+#[test]
+fn orders_find_what_they_change_by_index() {
+    let plans = Plans::new();
+    plans.of(backlog::OUT_OF_LINE).goes_by(&["fan_out USING INDEX fan_out_out_of_line"]);
+    plans.of(backlog::DROP).goes_by(&["fan_out USING INDEX fan_out_waiting"]);
+    plans.of(lanes::NEWER_VERSIONS).goes_by(&["fan_out USING COVERING INDEX fan_out_by_series"]);
+    plans.of(catalog::PROGRESS).goes_by(&["f USING INDEX fan_out_by_event", "g USING INDEX fan_out_running"]);
 }
 
 #[test]
@@ -78,7 +87,7 @@ fn audience(mangoes: u8, excluded: u8) -> Audience {
 }
 
 /// What may be walked through: results of subqueries whose own plans are looked at.
-const SUBQUERIES: [&str; 4] = ["person", "work", "CONSTANT ROW", "(subquery"];
+const SUBQUERIES: [&str; 5] = ["person", "work", "CONSTANT ROW", "(subquery", "json_each"];
 
 /// An empty database to ask for plans: they depend on the schema alone, since nobody runs `analyze`.
 struct Plans {

@@ -13,7 +13,6 @@ use webinar::EventType;
 use wire::{EndpointId, InboxMessageId};
 
 use crate::app::App;
-use crate::deliveries::status_name;
 use crate::endpoints::state_of;
 use crate::problem::Problem;
 
@@ -207,13 +206,16 @@ impl FanOutRow {
         let tried = part.delivered + part.retrying + part.abandoned;
         let pending = match part.state {
             // Until the audience is counted at least somebody is to be told.
-            FanOutState::Running => audience.map_or(1, |all| all.saturating_sub(tried)),
-            FanOutState::Swept => 0,
+            FanOutState::Running => audience.map_or(1, |all| part.untold(all)),
+            FanOutState::Paused | FanOutState::Swept | FanOutState::Superseded | FanOutState::Skipped => 0,
         };
         let of_bar = |count: u64| count * 1_000 / (tried + pending).max(1);
         FanOutRow {
             endpoint: endpoint_name(part.endpoint, endpoints),
-            state: endpoints.get(&part.endpoint).map_or("unknown", state_of),
+            state: match part.state {
+                FanOutState::Running | FanOutState::Swept => endpoints.get(&part.endpoint).map_or("unknown", state_of),
+                called_off => called_off.name(),
+            },
             delivered: part.delivered,
             retrying: part.retrying,
             abandoned: part.abandoned,
@@ -234,7 +236,7 @@ impl DeliveryRow {
             id: delivery.id.to_string(),
             status: match delivery.status {
                 DeliveryStatus::Retrying if delivery.attempts == 0 => "on its way",
-                status => status_name(status),
+                status => status.name(),
             },
             outcome: delivery.last.map(|last| last.outcome.to_string()).unwrap_or_default(),
             person: email.unwrap_or_else(|| "no longer here".to_owned()),

@@ -40,6 +40,9 @@ fn request(method: &Method, path: &str, key: &str) -> Request<Body> {
             ("text/csv", "name,email\nA,a@example.com\n".to_owned())
         }
         path if path.ends_with("/keys") => ("application/json", json!({"keys": [KEY]}).to_string()),
+        path if *method == Method::PATCH && path.contains("/endpoints/") => {
+            ("application/json", json!({"concurrencyMax": 3}).to_string())
+        }
         _ if *method == Method::PUT => ("application/json", weekly("65f0c0ffee0000000000a001").to_string()),
         _ => ("application/json", json!({"title": "Mine now"}).to_string()),
     };

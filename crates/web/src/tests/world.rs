@@ -199,7 +199,7 @@ impl World {
     pub(crate) async fn deliver_to_three(&self) {
         let now = self.clock.now();
         let node = NodeId::from_bytes([9; 16]);
-        for lease in self.store.claim(node, now, Duration::from_secs(30), 10).await.unwrap() {
+        for lease in self.store.claim(node, now, Duration::from_secs(30), store::Room::of(10)).await.unwrap() {
             let work = self.store.work(lease).await.unwrap();
             for fan_out in work.fan_outs.iter().map(|work| &work.fan_out) {
                 let page = self.store.audience_page(lease.account, fan_out.id, Place::default(), 3).await.unwrap();

@@ -20,6 +20,8 @@ pub(crate) struct Ledger {
     delivered: Vec<(FanOutId, u64)>,
     exceptions: Vec<Exception>,
     recovered: Vec<(FanOutId, u64)>,
+    /// First attempts among them, for the speed.
+    first_attempts: u64,
     count: usize,
     oldest: Option<Instant>,
 }
@@ -39,6 +41,11 @@ impl Ledger {
         self.count == 0
     }
 
+    /// People who were tried for the first time.
+    pub(crate) fn first_attempts(&self) -> u64 {
+        self.first_attempts
+    }
+
     /// There are enough outcomes for a commit, or the first has waited for others long enough.
     pub(crate) fn is_worth_a_commit(&self) -> bool {
         self.count >= WORTH_A_COMMIT || self.oldest.is_some_and(|oldest| oldest.elapsed() >= COMPANY_TIME)
@@ -53,6 +60,7 @@ impl Ledger {
             Entry { participant: place.participant, attempt, outcome: done.outcome, finished_ms, latency_tenth_ms };
         at(&mut self.entries, fan_out).push(entry);
         self.count += 1;
+        self.first_attempts += u64::from(attempt == 1);
         self.oldest.get_or_insert_with(Instant::now);
 
         let state = match verdict {

@@ -1,6 +1,6 @@
 //! What a lane is to send next: retries that are due, then its fan-outs in order, read ahead page by page.
 
-mod rows;
+mod in_hand;
 mod sweep;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -10,19 +10,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use store::{
-    Exception, ExceptionState, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry, Settlement,
-    StoreResult,
+    Due, Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry,
+    Settlement, StoreResult,
 };
+use webinar::SeriesId;
 use wire::FanOutId;
 
 use super::sender::{Errand, Letter};
-use rows::Rows;
+use in_hand::InHand;
 use sweep::Sweep;
 
-/// Participants read in one query: a few milliseconds of sending, a few hundred kilobytes.
-const PAGE_SIZE: usize = 512;
-/// Below this many waiting participants the next page is fetched, so that sending never waits for reading.
-const READ_AHEAD_BELOW: usize = 256;
+/// Participants read in one query at most: a few milliseconds of sending, a few hundred kilobytes.
+const PAGE_SIZE_MAX: usize = 512;
+/// As many windows are read at once: an endpoint that takes little should not hold much.
+const WINDOWS_IN_A_PAGE: usize = 8;
 /// Retries fetched in one query.
 const RETRIES_AT_ONCE: usize = 256;
 /// Letters of swept fan-outs kept for their retries; each may hold 400 KB.
@@ -36,8 +37,14 @@ type Letters = HashMap<FanOutId, Arc<Letter>>;
 /// What a query of the plan brought.
 pub(crate) enum Fetched {
     Work(LaneWork),
-    Page(FanOutId, Vec<Recipient>),
+    /// One shorter than asked for is the last.
+    Page {
+        fan_out: FanOutId,
+        recipients: Vec<Recipient>,
+        asked_for: usize,
+    },
     Retries {
+        signal: u64,
         found: Vec<(Arc<Letter>, Retry)>,
         /// Where there were more than one query brings, the time they were due by.
         more_from: Option<Timestamp>,
@@ -57,16 +64,21 @@ pub(crate) struct Plan {
     lease: Lease,
     sweeps: VecDeque<Sweep>,
     retries: VecDeque<(Arc<Letter>, Retry)>,
-    rows: Rows,
+    rows: InHand<(FanOutId, u64)>,
+    /// Whom a retry is on its way to: no other version of the series may overtake it, or be overtaken.
+    retried: InHand<(SeriesId, u64)>,
+    /// Deliveries that end without another attempt, until they are in a settlement.
+    ended: Vec<Exception>,
     letters: Letters,
     fetching: Option<Fetching>,
+    page_size: usize,
     /// When retries were last asked for, until they are being read.
     retries_wanted: Option<Timestamp>,
     /// The last query brought as many retries as it could.
     more_retries: Option<Timestamp>,
-    /// Fan-outs that came later are wanted.
+    /// Fan-outs that came later are wanted, or the owner has given an order.
     work_wanted: bool,
-    /// Every fan-out that was ever taken up: a query may still show one as it was before its last commit.
+    /// Fan-outs in hand: a query may still show one as it was before its last commit.
     taken_up: HashSet<FanOutId>,
 }
 
@@ -77,9 +89,12 @@ impl Plan {
             lease,
             sweeps: VecDeque::new(),
             retries: VecDeque::new(),
-            rows: Rows::default(),
+            rows: InHand::nothing(),
+            retried: InHand::nothing(),
+            ended: Vec::new(),
             letters: Letters::new(),
             fetching: None,
+            page_size: PAGE_SIZE_MAX,
             retries_wanted: None,
             more_retries: None,
             work_wanted: false,
@@ -87,24 +102,61 @@ impl Plan {
         }
     }
 
-    /// Takes up fan-outs where they stand, as far as they are new and there is room.
+    /// Takes up fan-outs where they stand, as far as they are new and there is room; holds those no longer to be worked
+    /// on.
     pub(crate) fn open(&mut self, fan_outs: Vec<FanOutWork>) {
+        for sweep in &mut self.sweeps {
+            sweep.go_on_if(fan_outs.iter().any(|work| work.fan_out.id == sweep.id()));
+        }
         for work in fan_outs {
-            if self.sweeps.len() < OPEN_FAN_OUTS_MAX && self.taken_up.insert(work.fan_out.id) {
+            if self.open_sweeps().count() < OPEN_FAN_OUTS_MAX && self.taken_up.insert(work.fan_out.id) {
                 self.sweeps.push_back(Sweep::new(work));
             }
         }
     }
 
+    fn open_sweeps(&self) -> impl Iterator<Item = &Sweep> {
+        self.sweeps.iter().filter(|sweep| !sweep.is_swept() && !sweep.is_held())
+    }
+
     /// The next delivery to attempt, if one is at hand.
     pub(crate) fn next(&mut self) -> Option<Errand> {
-        match self.retries.pop_front() {
-            Some((letter, retry)) => {
-                let Recipient { place, participant } = retry.recipient;
-                Some(Errand { letter, place, participant, attempt: retry.attempt, charged: retry.charged })
+        while let Some((letter, retry)) = self.retries.pop_front() {
+            let Recipient { place, participant } = retry.recipient;
+            if self.must_wait(&letter, place.participant) {
+                // It comes again with the next query.
+                self.rows.put_back((retry.fan_out, place.participant));
+                continue;
             }
-            None => self.sweeps.iter_mut().find_map(Sweep::next),
+            self.retried.take((letter.fan_out.series, place.participant));
+            return Some(Errand { letter, place, participant, attempt: retry.attempt, charged: retry.charged });
         }
+        (0..self.sweeps.len()).find_map(|index| self.next_of(index))
+    }
+
+    fn next_of(&mut self, index: usize) -> Option<Errand> {
+        let series = self.sweeps[index].letter().fan_out.series;
+        let is_alone = self.sweeps.iter().filter(|other| other.letter().fan_out.series == series).count() == 1;
+        if is_alone && self.retried.is_empty() {
+            return self.sweeps[index].next(|_| true);
+        }
+        let mut sweep = self.sweeps.remove(index)?;
+        let (others, retried) = (&self.sweeps, &self.retried);
+        let next = sweep.next(|participant| {
+            let is_busy =
+                |other: &Sweep| other.letter().fan_out.series == series && other.may_be_busy_with(participant);
+            !retried.contains((series, participant)) && !others.iter().any(is_busy)
+        });
+        self.sweeps.insert(index, sweep);
+        next
+    }
+
+    /// Another version of the series is on its way to this person: which arrives first would be chance.
+    fn must_wait(&self, letter: &Letter, participant: u64) -> bool {
+        let FanOut { id, series, .. } = letter.fan_out;
+        let is_other = |sweep: &&Sweep| sweep.id() != id && sweep.letter().fan_out.series == series;
+        self.retried.contains((series, participant))
+            || self.sweeps.iter().filter(is_other).any(|sweep| sweep.may_be_busy_with(participant))
     }
 
     /// Notes that an errand has come back.
@@ -113,11 +165,18 @@ impl Plan {
         if let Some(sweep) = self.sweeps.iter_mut().find(|sweep| sweep.id() == id) {
             sweep.finish(participant);
         }
+        self.retried.finish((errand.letter.fan_out.series, participant));
         self.rows.finish((id, participant))
     }
 
-    /// Adds to a settlement how far the fan-outs have got, and lets go of those that are swept.
+    /// Deliveries have ended that no settlement holds yet.
+    pub(crate) fn has_ended_some(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// Adds to a settlement how far the fan-outs have got.
     pub(crate) fn note_progress(&mut self, settlement: &mut Settlement, now: Timestamp) {
+        settlement.exceptions.append(&mut self.ended);
         for sweep in &mut self.sweeps {
             for place in sweep.pass_stragglers() {
                 self.rows.take((sweep.id(), place.participant));
@@ -125,17 +184,20 @@ impl Plan {
                 settlement.exceptions.push(Exception { fan_out: sweep.id(), place, state, last: None });
             }
             settlement.cursors.extend(sweep.moved_cursor().map(|cursor| (sweep.id(), cursor)));
-            if sweep.is_swept() {
+            if sweep.becomes_swept() {
                 settlement.swept.push(sweep.id());
             }
+            sweep.begin_commit();
         }
-        self.sweeps.retain(|sweep| !sweep.is_swept());
         self.rows.begin_commit();
+        self.retried.begin_commit();
     }
 
     /// Notes that the last settlement is on disk.
     pub(crate) fn note_committed(&mut self) {
+        self.sweeps.iter_mut().for_each(Sweep::end_commit);
         self.rows.end_commit();
+        self.retried.end_commit();
     }
 
     /// Nothing at hand, nothing being read and nothing more to read.
@@ -143,7 +205,7 @@ impl Plan {
         self.fetching.is_none()
             && self.retries_wanted.is_none()
             && self.retries.is_empty()
-            && self.sweeps.iter().all(Sweep::is_swept)
+            && self.open_sweeps().next().is_none()
     }
 
     /// Asks for the retries that are due at `now`.
@@ -155,8 +217,23 @@ impl Plan {
 
     /// Asks for fan-outs that came later, where there is room and no more to read: a straggler must not hold them up.
     pub(crate) fn want_work(&mut self) {
-        let is_read = self.sweeps.iter().all(|sweep| !sweep.has_more_pages() && sweep.waiting() == 0);
-        self.work_wanted = is_read && !self.sweeps.is_empty() && self.sweeps.len() < OPEN_FAN_OUTS_MAX;
+        let is_read = self.open_sweeps().all(|sweep| !sweep.has_more_pages() && sweep.waiting() == 0);
+        let open = self.open_sweeps().count();
+        self.work_wanted |= is_read && open > 0 && open < OPEN_FAN_OUTS_MAX;
+    }
+
+    /// The owner has given an order: asks for everything anew, and keeps back what has not begun.
+    pub(crate) fn look_again(&mut self, now: Timestamp) {
+        self.work_wanted = true;
+        for (_, retry) in std::mem::take(&mut self.retries) {
+            self.rows.put_back((retry.fan_out, retry.recipient.place.participant));
+        }
+        self.retries_wanted = Some(now);
+    }
+
+    /// As many requests may be in flight: reads ahead accordingly.
+    pub(crate) fn read_for(&mut self, window: usize) {
+        self.page_size = (window * WINDOWS_IN_A_PAGE).clamp(WINDOWS_IN_A_PAGE, PAGE_SIZE_MAX);
     }
 
     /// Ends the query under way: the store cannot answer.
@@ -174,11 +251,27 @@ impl Plan {
         if self.fetching.is_some() {
             return;
         }
+        self.begin_query();
         let more_retries = self.more_retries.filter(|_| self.retries.len() < RETRIES_AT_ONCE / 4);
         self.fetching = match self.retries_wanted.take().or(more_retries) {
             Some(now) => Some(self.read_retries(now)),
-            None => self.read_page().or_else(|| self.read_work()),
+            None => self.read_work().or_else(|| self.read_page()),
         };
+    }
+
+    /// From here on what is read knows all that is committed.
+    fn begin_query(&mut self) {
+        self.rows.begin_query();
+        self.retried.begin_query();
+        self.sweeps.iter_mut().for_each(Sweep::begin_query);
+        let taken_up = &mut self.taken_up;
+        self.sweeps.retain(|sweep| {
+            let is_over = sweep.is_over();
+            if is_over {
+                taken_up.remove(&sweep.id());
+            }
+            !is_over
+        });
     }
 
     fn read_work(&mut self) -> Option<Fetching> {
@@ -190,20 +283,21 @@ impl Plan {
     }
 
     fn read_page(&self) -> Option<Fetching> {
-        let waiting: usize = self.sweeps.iter().map(Sweep::waiting).sum();
+        let waiting: usize = self.open_sweeps().map(Sweep::waiting).sum();
         let sweep = self.sweeps.iter().find(|sweep| sweep.has_more_pages())?;
-        if waiting >= READ_AHEAD_BELOW {
+        // Sending never waits for reading.
+        if waiting >= self.page_size / 2 {
             return None;
         }
-        let (lanes, account) = (self.lanes.clone(), self.lease.account);
-        let (id, read_to) = (sweep.id(), sweep.read_to());
-        Some(Box::pin(
-            async move { Ok(Fetched::Page(id, lanes.audience_page(account, id, read_to, PAGE_SIZE).await?)) },
-        ))
+        let (lanes, account, asked_for) = (self.lanes.clone(), self.lease.account, self.page_size);
+        let (fan_out, read_to) = (sweep.id(), sweep.read_to());
+        Some(Box::pin(async move {
+            let recipients = lanes.audience_page(account, fan_out, read_to, asked_for).await?;
+            Ok(Fetched::Page { fan_out, recipients, asked_for })
+        }))
     }
 
     fn read_retries(&mut self, now: Timestamp) -> Fetching {
-        self.rows.begin_query();
         // Those on their way are still due for the store; they must not crowd out the others.
         let limit = RETRIES_AT_ONCE + self.rows.len();
         let mut letters = self.letters.clone();
@@ -216,24 +310,38 @@ impl Plan {
         self.fetching = None;
         match fetched {
             Fetched::Work(work) => self.open(work.fan_outs),
-            Fetched::Page(id, recipients) => {
-                if let Some(sweep) = self.sweeps.iter_mut().find(|sweep| sweep.id() == id) {
-                    sweep.take_in(recipients, PAGE_SIZE);
+            Fetched::Page { fan_out, recipients, asked_for } => {
+                if let Some(sweep) = self.sweeps.iter_mut().find(|sweep| sweep.id() == fan_out) {
+                    sweep.take_in(recipients, asked_for);
                 }
             }
-            Fetched::Retries { found: retries, more_from } => {
+            Fetched::Retries { found: retries, more_from, .. } => {
                 let mut is_any_new = false;
                 for (letter, retry) in retries {
-                    if self.rows.take((retry.fan_out, retry.recipient.place.participant)) == Row::None {
-                        is_any_new = true;
-                        self.remember(&letter);
-                        self.retries.push_back((letter, retry));
-                    }
+                    is_any_new |= self.take_in_retry(letter, retry);
                 }
                 // What is in hand already may fill a whole query; asking again before it is done would bring it again.
                 self.more_retries = more_from.filter(|_| is_any_new);
             }
         }
+    }
+
+    /// Whether it was not in hand already.
+    fn take_in_retry(&mut self, letter: Arc<Letter>, retry: Retry) -> bool {
+        let place = retry.recipient.place;
+        let row = (retry.fan_out, place.participant);
+        if self.rows.take(row) == Row::Exists {
+            return false;
+        }
+        if retry.is_outdated {
+            self.rows.finish(row);
+            let state = ExceptionState::Superseded { attempts: retry.attempt.saturating_sub(1) };
+            self.ended.push(Exception { fan_out: retry.fan_out, place, state, last: None });
+        } else {
+            self.remember(&letter);
+            self.retries.push_back((letter, retry));
+        }
+        true
     }
 
     fn remember(&mut self, letter: &Arc<Letter>) {
@@ -253,9 +361,9 @@ async fn read_retries(
     mut letters: Letters,
 ) -> StoreResult<Fetched> {
     let (mut found, mut loaded) = (Vec::new(), 0);
-    let due = lanes.due_retries(lease, now, limit).await?;
-    let mut more_from = (due.len() >= limit).then_some(now);
-    for retry in due {
+    let Due { retries, signal } = lanes.due_retries(lease, now, limit).await?;
+    let mut more_from = (retries.len() >= limit).then_some(now);
+    for retry in retries {
         let letter = match letters.get(&retry.fan_out) {
             Some(letter) => letter.clone(),
             None if loaded >= LETTERS_KEPT_MAX => {
@@ -272,7 +380,7 @@ async fn read_retries(
         };
         found.push((letter, retry));
     }
-    Ok(Fetched::Retries { found, more_from })
+    Ok(Fetched::Retries { signal, found, more_from })
 }
 
 #[cfg(test)]

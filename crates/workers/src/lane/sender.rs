@@ -101,6 +101,12 @@ impl Sender {
         Ok(Sender { way, signer, clock: context.clock.clone() })
     }
 
+    /// Signs with the secrets that are valid now.
+    pub(crate) fn renew_secrets(&mut self, endpoint: &Endpoint) -> StoreResult<()> {
+        self.signer = Signer::new(endpoint.secrets.iter().cloned()).map_err(StoreError::broken)?;
+        Ok(())
+    }
+
     /// One attempt, from the body to the outcome.
     pub(crate) fn send(&self, errand: Errand, kind: AttemptKind) -> Attempting {
         let posting = self.way.as_ref().zip(self.request(&errand)).map(|(way, (headers, body))| {

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
 use webinar::{EventType, MangoId, Participant, Series, SeriesDraft, SeriesId, SeriesPart, Trigger, Zones};
 use wire::{AccountId, EndpointId, EventId, NodeId, SigningSecret, SubscriptionId};
-use workers::{Context, LaneSupervisor};
+use workers::{Bounds, Context, LaneSupervisor};
 
 use crate::receiver::Receiver;
 
@@ -71,7 +71,7 @@ impl World {
             clock: clock.clone(),
             chance: Arc::new(Counter(AtomicU64::new(1))),
             hint: Arc::new(Notify::new()),
-            window: 16,
+            bounds: Bounds::default(),
         };
         let (stop, stopped) = watch::channel(false);
         let supervisor = LaneSupervisor::new(context.clone(), NodeId::from_bytes([1; 16]), stopped);

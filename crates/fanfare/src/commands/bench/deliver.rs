@@ -8,17 +8,19 @@ use anyhow::Context as _;
 use clap::Args;
 use egress::{Egress, Limits, SystemResolver};
 use jiff::Timestamp;
+use provider::concurrency::{CONCURRENCY_MAX, CONCURRENCY_MAX_DEFAULT};
+use provider::settings::EndpointSettings;
 use provider::target::TargetPolicy;
 use store::{
-    Account, Accounts, Catalog, Chance, Clock, Ending, FanOutState, Group, Mango, NewEvent, NewMember, NewSubscription,
-    Roster, SaveSeries, Subscriptions,
+    Account, Accounts, Catalog, Chance, Clock, Ending, EndpointChange, FanOutState, Group, Mango, NewEvent, NewMember,
+    NewSubscription, Roster, SaveSeries, Subscriptions,
 };
 use store_sqlite::SqliteStore;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 use webinar::{EventType, MangoId, Participant, Series, SeriesDraft, SeriesId, SeriesPart, Trigger, Zones};
 use wire::{AccountId, EndpointId, EventId, NodeId, SigningSecret, SubscriptionId};
-use workers::{Context, LaneSupervisor, WINDOW};
+use workers::{Bounds, Context, LaneSupervisor};
 
 use super::Counterpart;
 use super::meter::Meter;
@@ -31,8 +33,9 @@ pub(crate) struct DeliverArgs {
     /// People to tell.
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     participants: u64,
-    /// Requests in flight.
-    #[arg(long, default_value_t = WINDOW, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Requests in flight at most.
+    #[arg(long, default_value_t = CONCURRENCY_MAX_DEFAULT, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(CONCURRENCY_MAX)))]
     window: u32,
     /// Where to put the temporary database; its disk is part of what is measured.
     #[arg(long, value_name = "DIRECTORY")]
@@ -43,6 +46,7 @@ pub(crate) struct DeliverArgs {
 }
 
 const ACCOUNT: AccountId = AccountId::from_u32(1);
+const ENDPOINT: EndpointId = EndpointId::from_bytes([1; 16]);
 const MANGO: MangoId = MangoId::from_bytes([1; 12]);
 const ENROL_AT_ONCE: u64 = 1_000;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
@@ -58,6 +62,8 @@ pub(super) async fn run(args: DeliverArgs) -> anyhow::Result<()> {
     let path = directory.path().join("bench.db");
     let store = SqliteStore::open(&path, Zones::bundled())?;
     prepare(&store, args.participants, &address).await?;
+    let settings = EndpointSettings { concurrency_max: args.window, ..EndpointSettings::default() };
+    store.change_endpoint(ACCOUNT, ENDPOINT, EndpointChange::Serve(settings), SystemClock.now()).await?;
     store.checkpoint().await?;
 
     let meter = Meter::start(&path, store.commit_stats());
@@ -68,7 +74,7 @@ pub(super) async fn run(args: DeliverArgs) -> anyhow::Result<()> {
     let publish_millis = publishing.elapsed().as_secs_f64() * 1e3;
 
     let (stop, stopped) = watch::channel(false);
-    let supervisor = LaneSupervisor::new(context(&store, args.window)?, NodeId::from_bytes([1; 16]), stopped);
+    let supervisor = LaneSupervisor::new(context(&store)?, NodeId::from_bytes([1; 16]), stopped);
     let lanes = tokio::spawn(supervisor.run(Duration::from_secs(35)));
     wait_until_delivered(&store, event, args.participants).await?;
     let reading = meter.stop();
@@ -102,7 +108,7 @@ async fn prepare(store: &SqliteStore, participants: u64, sink: &str) -> anyhow::
     let subscription = NewSubscription {
         id: SubscriptionId::from_bytes([1; 16]),
         url: format!("http://{sink}/hook"),
-        endpoint: EndpointId::from_bytes([1; 16]),
+        endpoint: ENDPOINT,
         secret: SigningSecret::from_random((&SystemChance as &dyn Chance).bytes()).into(),
         event: EventType::WebinarCreatedRecurring,
         webinar: None,
@@ -149,7 +155,7 @@ fn first_version() -> anyhow::Result<SaveSeries> {
     Ok(SaveSeries { series, from_version: 0, ending: Ending::GoesOn, event, now })
 }
 
-fn context(store: &SqliteStore, window: u32) -> anyhow::Result<Context> {
+fn context(store: &SqliteStore) -> anyhow::Result<Context> {
     let targets = TargetPolicy { allow: vec!["127.0.0.0/8".parse()?], ..TargetPolicy::default() };
     let egress = Egress::new(targets.clone(), Limits::default(), Arc::new(SystemResolver::from_system()?))?;
     Ok(Context {
@@ -159,7 +165,7 @@ fn context(store: &SqliteStore, window: u32) -> anyhow::Result<Context> {
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
         hint: Arc::new(Notify::new()),
-        window,
+        bounds: Bounds::default(),
     })
 }
 

@@ -21,6 +21,27 @@ pub(crate) struct Sweep {
     /// The cursor that the store knows.
     stored_cursor: Place,
     pages: Pages,
+    hold: Hold,
+    is_told_swept: bool,
+    last_given: Place,
+    known: Known,
+}
+
+/// Whether its owner lets it go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    GoesOn,
+    Held,
+}
+
+/// Up to whom the store knows what became of everyone.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Once the commit under way has ended.
+    committing: Place,
+    committed: Place,
+    /// And whatever is being read now was read after that commit.
+    to_queries: Place,
 }
 
 /// A member of the audience whose turn will come.
@@ -46,6 +67,10 @@ impl Sweep {
             finished_beyond: work.finished_beyond.into(),
             stored_cursor: work.cursor,
             pages: Pages::More,
+            hold: Hold::GoesOn,
+            is_told_swept: false,
+            last_given: work.cursor,
+            known: Known { committing: work.cursor, committed: work.cursor, to_queries: work.cursor },
         }
     }
 
@@ -66,19 +91,66 @@ impl Sweep {
     }
 
     pub(crate) fn has_more_pages(&self) -> bool {
-        self.pages == Pages::More
+        self.pages == Pages::More && !self.is_held()
     }
 
-    /// The next participant not yet told.
-    pub(crate) fn next(&mut self) -> Option<Errand> {
+    pub(crate) fn is_held(&self) -> bool {
+        self.hold == Hold::Held
+    }
+
+    /// Stops or goes on, as its owner wishes.
+    pub(crate) fn go_on_if(&mut self, may_go_on: bool) {
+        self.hold = if may_go_on { Hold::GoesOn } else { Hold::Held };
+    }
+
+    /// Notes that a commit begins with everything that has ended so far.
+    pub(crate) fn begin_commit(&mut self) {
+        self.known.committing = self.frontier.cursor();
+    }
+
+    pub(crate) fn end_commit(&mut self) {
+        self.known.committed = self.known.committing;
+    }
+
+    pub(crate) fn begin_query(&mut self) {
+        self.known.to_queries = self.known.committed;
+    }
+
+    /// A request to this participant is on its way, or a query may not know its end yet.
+    pub(crate) fn may_be_busy_with(&self, participant: u64) -> bool {
+        self.known.to_queries.participant < participant && participant <= self.last_given.participant
+    }
+
+    /// Nothing is left to do here now, and every query knows that.
+    pub(crate) fn is_over(&self) -> bool {
+        let has_stopped = self.is_told_swept || self.is_held();
+        has_stopped && self.frontier.is_clear() && self.known.to_queries == self.last_given
+    }
+
+    /// True once: everyone has been tried.
+    pub(crate) fn becomes_swept(&mut self) -> bool {
+        let is_new = !self.is_told_swept && self.is_swept();
+        self.is_told_swept |= is_new;
+        is_new
+    }
+
+    /// The next participant not yet told, unless `may_tell` says that it must wait.
+    pub(crate) fn next(&mut self, may_tell: impl Fn(u64) -> bool) -> Option<Errand> {
         loop {
+            match self.waiting.front()? {
+                _ if self.is_held() => return None,
+                Waiting::ToTell(recipient) if !may_tell(recipient.place.participant) => return None,
+                Waiting::ToTell(_) | Waiting::Finished(_) => {}
+            }
             match self.waiting.pop_front()? {
                 Waiting::ToTell(Recipient { place, participant }) => {
                     self.frontier.give_out(place);
+                    self.last_given = place;
                     return Some(Errand { letter: self.letter.clone(), place, participant, attempt: 1, charged: 0 });
                 }
                 Waiting::Finished(place) => {
                     self.frontier.give_out(place);
+                    self.last_given = place;
                     self.frontier.finish(place.participant);
                 }
             }
@@ -121,6 +193,6 @@ impl Sweep {
 
     /// Everyone has been tried.
     pub(crate) fn is_swept(&self) -> bool {
-        self.pages == Pages::ReadToTheEnd && self.waiting.is_empty() && self.frontier.is_clear()
+        !self.is_held() && self.pages == Pages::ReadToTheEnd && self.waiting.is_empty() && self.frontier.is_clear()
     }
 }

@@ -1,24 +1,34 @@
-//! Which exception rows this lane has in hand. The store calls a row due until the outcome is committed, and a query
-//! that began before that commit may still bring it: such a row must not be sent a second time.
+//! What this lane has in hand. The store calls a row due until the outcome is committed, and a query that began before
+//! that commit may still bring it: such a row must not be sent a second time.
 
 use std::collections::HashSet;
-
-use wire::FanOutId;
+use std::hash::Hash;
 
 use super::Row;
 
-type Key = (FanOutId, u64);
-
-/// Rows in hand, from being read (or made) until a query that began after their commit.
-#[derive(Debug, Default)]
-pub(crate) struct Rows {
+/// Keys in hand, from being read (or made) until a query that began after their commit.
+#[derive(Debug)]
+pub(crate) struct InHand<Key> {
     in_hand: HashSet<Key>,
     finished: Vec<Key>,
     committing: Vec<Key>,
     committed: Vec<Key>,
 }
 
-impl Rows {
+impl<Key: Copy + Eq + Hash> InHand<Key> {
+    pub(crate) fn nothing() -> InHand<Key> {
+        InHand { in_hand: HashSet::new(), finished: Vec::new(), committing: Vec::new(), committed: Vec::new() }
+    }
+
+    pub(crate) fn contains(&self, key: Key) -> bool {
+        self.in_hand.contains(&key)
+    }
+
+    /// Lets go of what was taken in hand and not begun.
+    pub(crate) fn put_back(&mut self, key: Key) {
+        self.in_hand.remove(&key);
+    }
+
     /// Takes a row in hand; says whether it was already.
     pub(crate) fn take(&mut self, key: Key) -> Row {
         if self.in_hand.insert(key) { Row::None } else { Row::Exists }
@@ -49,6 +59,10 @@ impl Rows {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.in_hand.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.in_hand.len()
     }
@@ -58,11 +72,11 @@ impl Rows {
 mod tests {
     use super::*;
 
-    const KEY: Key = (FanOutId::from_bytes([1; 16]), 7);
+    const KEY: u64 = 7;
 
     #[test]
     fn a_row_is_not_taken_again_before_its_outcome_is_on_disk() {
-        let mut rows = Rows::default();
+        let mut rows = InHand::nothing();
         assert_eq!(rows.take(KEY), Row::None);
         assert_eq!(rows.finish(KEY), Row::Exists);
         rows.begin_query();
@@ -76,6 +90,6 @@ mod tests {
 
     #[test]
     fn what_has_no_row_needs_none_removed() {
-        assert_eq!(Rows::default().finish(KEY), Row::None);
+        assert_eq!(InHand::nothing().finish(KEY), Row::None);
     }
 }
