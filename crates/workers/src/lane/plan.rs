@@ -18,7 +18,7 @@ use wire::FanOutId;
 
 use super::sender::{Errand, Letter};
 use in_hand::InHand;
-use sweep::Sweep;
+use sweep::{Straggler, Sweep};
 
 /// Participants read in one query at most: a few milliseconds of sending, a few hundred kilobytes.
 const PAGE_SIZE_MAX: usize = 512;
@@ -178,8 +178,10 @@ impl Plan {
     pub(crate) fn note_progress(&mut self, settlement: &mut Settlement, now: Timestamp) {
         settlement.exceptions.append(&mut self.ended);
         for sweep in &mut self.sweeps {
-            for place in sweep.pass_stragglers() {
-                self.rows.take((sweep.id(), place.participant));
+            for (place, straggler) in sweep.pass_stragglers() {
+                if straggler == Straggler::OnItsWay {
+                    self.rows.take((sweep.id(), place.participant));
+                }
                 let state = ExceptionState::Retrying { due: now + STRAGGLER_DUE_AFTER, attempt: 1, charged: 0 };
                 settlement.exceptions.push(Exception { fan_out: sweep.id(), place, state, last: None });
             }
@@ -253,10 +255,11 @@ impl Plan {
         }
         self.begin_query();
         let more_retries = self.more_retries.filter(|_| self.retries.len() < RETRIES_AT_ONCE / 4);
-        self.fetching = match self.retries_wanted.take().or(more_retries) {
+        // Orders come first: everything else is read as they wish.
+        self.fetching = self.read_work().or_else(|| match self.retries_wanted.take().or(more_retries) {
             Some(now) => Some(self.read_retries(now)),
-            None => self.read_work().or_else(|| self.read_page()),
-        };
+            None => self.read_page(),
+        });
     }
 
     /// From here on what is read knows all that is committed.

@@ -1,6 +1,7 @@
 //! The lane worker against the real store and real sockets: time is stepped, never waited for.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod backlog;
 mod delivery;
 mod failure;
 mod receiver;

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use egress::{Egress, Limits, Resolve};
 use jiff::{SignedDuration, Timestamp};
 use provider::api_key::ApiKey;
+use provider::settings::EndpointSettings;
 use provider::target::TargetPolicy;
 use store::{
-    Account, Accounts, Catalog, Chance, Clock, DeliveryFilter, DeliverySummary, Ending, EventSummary, Group, Journal,
-    Mango, NewEvent, NewMember, NewSubscription, Roster, SaveSeries, Subscriptions,
+    Account, Accounts, Backlog, Catalog, Chance, Clock, DeliveryFilter, DeliverySummary, Ending, EndpointChange,
+    EventSummary, Group, Journal, Mango, NewEvent, NewMember, NewSubscription, Roster, SaveSeries, Steer,
+    Subscriptions,
 };
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
@@ -123,6 +125,18 @@ impl World {
         EndpointId::from_bytes(id)
     }
 
+    /// Changes how an endpoint is served.
+    pub(crate) async fn serve(&self, endpoint: EndpointId, settings: EndpointSettings) {
+        let change = EndpointChange::Serve(settings);
+        self.store.change_endpoint(ACCOUNT, endpoint, change, self.clock.now()).await.unwrap().unwrap();
+    }
+
+    /// Gives an order to all fan-outs of an event.
+    pub(crate) async fn steer(&self, event: EventId, steer: Steer) {
+        let steered = self.store.steer(ACCOUNT, event, None, steer, self.clock.now()).await.unwrap().unwrap();
+        assert_eq!(steered.fan_outs, 1);
+    }
+
     /// Saves the next version of the one series.
     pub(crate) async fn save_series(&mut self) -> EventId {
         let draft = serde_json_draft(self.versions);
@@ -165,6 +179,11 @@ impl World {
     /// Starts what is due without waiting for its end.
     pub(crate) async fn start_work(&mut self) {
         self.supervisor.turn().await.unwrap();
+    }
+
+    /// Waits until the lanes that were started have nothing more to do.
+    pub(crate) async fn finish_work(&mut self) {
+        self.supervisor.settled().await;
     }
 
     pub(crate) async fn advance(&mut self, seconds: i64) {

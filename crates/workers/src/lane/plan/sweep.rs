@@ -14,6 +14,8 @@ pub(crate) struct Sweep {
     letter: Arc<Letter>,
     frontier: Frontier,
     waiting: VecDeque<Waiting>,
+    /// Whose turn has come, but who must wait for another version's end.
+    aside: VecDeque<Recipient>,
     /// Where the next page starts.
     read_to: Place,
     /// Finished before a crash although the cursor had not passed them; rising.
@@ -34,6 +36,13 @@ enum Hold {
     Held,
 }
 
+/// Somebody whom the cursor passes before the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Straggler {
+    OnItsWay,
+    NotBegun,
+}
+
 /// Up to whom the store knows what became of everyone.
 #[derive(Clone, Copy, Debug)]
 struct Known {
@@ -43,6 +52,9 @@ struct Known {
     /// And whatever is being read now was read after that commit.
     to_queries: Place,
 }
+
+/// More than any lane has in flight, so that those who must wait do not hold up the others.
+const ASIDE_MAX: usize = 1_024;
 
 /// A member of the audience whose turn will come.
 enum Waiting {
@@ -63,6 +75,7 @@ impl Sweep {
             letter: Arc::new(Letter::new(work.fan_out)),
             frontier: Frontier::new(work.cursor),
             waiting: VecDeque::new(),
+            aside: VecDeque::new(),
             read_to: work.cursor,
             finished_beyond: work.finished_beyond.into(),
             stored_cursor: work.cursor,
@@ -118,7 +131,8 @@ impl Sweep {
 
     /// A request to this participant is on its way, or a query may not know its end yet.
     pub(crate) fn may_be_busy_with(&self, participant: u64) -> bool {
-        self.known.to_queries.participant < participant && participant <= self.last_given.participant
+        let is_open = self.known.to_queries.participant < participant && participant <= self.last_given.participant;
+        is_open && !self.aside.iter().any(|recipient| recipient.place.participant == participant)
     }
 
     /// Nothing is left to do here now, and every query knows that.
@@ -134,27 +148,39 @@ impl Sweep {
         is_new
     }
 
-    /// The next participant not yet told, unless `may_tell` says that it must wait.
+    /// The next participant not yet told. Whom `may_tell` refuses now waits aside, and holds up nobody else.
     pub(crate) fn next(&mut self, may_tell: impl Fn(u64) -> bool) -> Option<Errand> {
-        loop {
-            match self.waiting.front()? {
-                _ if self.is_held() => return None,
-                Waiting::ToTell(recipient) if !may_tell(recipient.place.participant) => return None,
-                Waiting::ToTell(_) | Waiting::Finished(_) => {}
-            }
+        if self.is_held() {
+            return None;
+        }
+        if let Some(index) = self.aside.iter().position(|recipient| may_tell(recipient.place.participant)) {
+            return self.aside.remove(index).map(|recipient| self.errand(recipient));
+        }
+        while self.aside.len() < ASIDE_MAX {
             match self.waiting.pop_front()? {
-                Waiting::ToTell(Recipient { place, participant }) => {
-                    self.frontier.give_out(place);
-                    self.last_given = place;
-                    return Some(Errand { letter: self.letter.clone(), place, participant, attempt: 1, charged: 0 });
+                Waiting::ToTell(recipient) => {
+                    self.give_out(recipient.place);
+                    if may_tell(recipient.place.participant) {
+                        return Some(self.errand(recipient));
+                    }
+                    self.aside.push_back(recipient);
                 }
                 Waiting::Finished(place) => {
-                    self.frontier.give_out(place);
-                    self.last_given = place;
+                    self.give_out(place);
                     self.frontier.finish(place.participant);
                 }
             }
         }
+        None
+    }
+
+    fn give_out(&mut self, place: Place) {
+        self.frontier.give_out(place);
+        self.last_given = place;
+    }
+
+    fn errand(&self, Recipient { place, participant }: Recipient) -> Errand {
+        Errand { letter: self.letter.clone(), place, participant, attempt: 1, charged: 0 }
     }
 
     pub(crate) fn finish(&mut self, participant: u64) {
@@ -179,8 +205,18 @@ impl Sweep {
         }
     }
 
-    pub(crate) fn pass_stragglers(&mut self) -> Vec<Place> {
-        self.frontier.pass_stragglers()
+    /// Those who hold the cursor back too far, and whether a request to them is on its way.
+    pub(crate) fn pass_stragglers(&mut self) -> Vec<(Place, Straggler)> {
+        let passed = self.frontier.pass_stragglers();
+        let aside = &mut self.aside;
+        let tell = passed.into_iter().map(|place| match aside.iter().position(|recipient| recipient.place == place) {
+            Some(index) => {
+                aside.remove(index);
+                (place, Straggler::NotBegun)
+            }
+            None => (place, Straggler::OnItsWay),
+        });
+        tell.collect()
     }
 
     /// The cursor, where it has moved since it was last asked for.
