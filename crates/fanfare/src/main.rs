@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod config;
 mod database;
+mod limits;
 mod logs;
 mod output;
 mod progress;

@@ -52,7 +52,7 @@ pub(crate) const EXCEPTIONS_BEYOND: &str =
 #[async_trait]
 impl Lanes for SqliteStore {
     async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, room: Room) -> StoreResult<Vec<Lease>> {
-        let full: Vec<u32> = room.full_accounts.iter().map(|account| account.as_u32()).collect();
+        let full: Vec<u32> = room.full_accounts.iter().map(AccountId::as_u32).collect();
         let full = serde_json::to_string(&full).map_err(StoreError::broken)?;
         let values = (millis(now), full.clone());
         let is_any_due = self.readers.read(move |connection| find(connection, ANY_DUE, values, |_| Ok(()))).await?;

@@ -5,14 +5,18 @@ mod deliver;
 mod inbox;
 mod load;
 mod meter;
+mod neighbours;
 mod sink;
+mod stage;
 
 use std::process::Stdio;
 
 use anyhow::Context;
 use clap::Subcommand;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
+
+use crate::limits;
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
@@ -21,6 +25,8 @@ pub(crate) enum BenchCommand {
     Deliver(deliver::DeliverArgs),
     /// Accept unique signed messages from a client process: rate, CPU, memory, disk.
     Inbox(inbox::InboxArgs),
+    /// Reach a healthy endpoint alone, and while many others hang: how much longer a save takes.
+    Neighbours(neighbours::NeighboursArgs),
     /// Answer 200 to everything (the counterpart of `deliver`).
     #[command(hide = true)]
     Sink(sink::SinkArgs),
@@ -35,6 +41,10 @@ pub(crate) fn run(command: BenchCommand) -> anyhow::Result<()> {
     match command {
         BenchCommand::Deliver(args) => on_core(MEASURED_CORE, deliver::run(args)),
         BenchCommand::Inbox(args) => on_core(MEASURED_CORE, inbox::run(args)),
+        BenchCommand::Neighbours(args) => {
+            limits::raise_open_files_limit();
+            on_core(MEASURED_CORE, neighbours::run(args))
+        }
         BenchCommand::Sink(args) => on_core(COUNTERPART_CORE, sink::run(args)),
         BenchCommand::Load(args) => on_core(COUNTERPART_CORE, load::run(args)),
     }
@@ -65,12 +75,19 @@ impl Counterpart {
             .arg("bench")
             .args(arguments)
             .stdout(Stdio::piped())
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .context("the counterpart process could not be started")?;
         let output = process.stdout.take().context("the counterpart process has no output")?;
         Ok(Counterpart { process, output: BufReader::new(output).lines() })
+    }
+
+    /// Asks the counterpart for a number.
+    async fn next_number(&mut self) -> anyhow::Result<u64> {
+        let input = self.process.stdin.as_mut().context("the counterpart process takes no input")?;
+        input.write_all(b"\n").await?;
+        Ok(self.next_line().await?.parse()?)
     }
 
     async fn next_line(&mut self) -> anyhow::Result<String> {

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use clap::Args;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use provider::target::TargetPolicy;
 use store::Accounts;
 use store_sqlite::{ServerLock, SqliteStore};
@@ -17,7 +16,7 @@ use crate::database::Database;
 use crate::logs::LogFormat;
 use crate::server::{Parts, Server};
 use crate::signals::StopSignals;
-use crate::{logs, output, zones};
+use crate::{limits, logs, output, zones};
 
 /// How to serve.
 #[derive(Debug, Args)]
@@ -34,7 +33,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let settings = args.settings.complete()?;
     logs::start(settings.log_format, "info");
     let mut signals = StopSignals::listen()?;
-    raise_open_files_limit();
+    limits::raise_open_files_limit();
 
     let zones = zones::newest();
     let (store, lock) = open(&settings.database, &zones).await?;
@@ -112,14 +111,5 @@ fn warn_of_exposure(settings: &Settings, address: SocketAddr) {
     tracing::warn!(%address, "reachable from other machines without TLS; put a proxy with TLS in front of it");
     if settings.dashboard == Dashboard::Open {
         tracing::warn!("the dashboard shows all accounts to whoever reaches it; leave --open-dashboard out here");
-    }
-}
-
-/// Connections of senders and to receivers are open files, and the usual soft limit of 1,024 is soon reached.
-fn raise_open_files_limit() {
-    let raised =
-        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
-    if let Err(error) = raised {
-        tracing::warn!(%error, "the limit of open files could not be raised; many connections may fail");
     }
 }

@@ -82,7 +82,7 @@ impl Tables {
     pub(super) fn align(&mut self, account: AccountId, endpoint: EndpointId, now: Timestamp) -> bool {
         let of_lane =
             self.fan_outs.iter_mut().filter(|((owner, _), row)| *owner == account && row.endpoint == endpoint);
-        of_lane.map(|(_, row)| row.align(now)).fold(false, |any, aligned| any || aligned)
+        of_lane.filter_map(|(_, row)| row.align(now).then_some(())).count() > 0
     }
 
     pub(super) fn signal(&mut self, account: AccountId, endpoint: EndpointId) {

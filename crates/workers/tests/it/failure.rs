@@ -122,6 +122,60 @@ async fn a_dead_endpoint_costs_a_window_and_then_a_probe_now_and_then() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_fails_for_three_days_costs_probes_and_is_then_left_alone_with_its_backlog() {
+    let mut world = World::with_members(2_000).await;
+    let (receiver, endpoint) = world.subscriber().await;
+    receiver.answers(|_| Answer::Status(500));
+    let event = world.save_series().await;
+    let five_minutes = 330;
+    for _ in 0..3 * 24 * 3600 / five_minutes + 2 {
+        world.work().await;
+        world.advance(five_minutes).await;
+    }
+    let requests = receiver.arrived().len();
+    assert!((500..900).contains(&requests), "{requests} requests in three days, for 2,000 people waiting");
+    let health = world.store.endpoint(ACCOUNT, endpoint).await.unwrap().unwrap().health;
+    assert_eq!(health.name(), "disabled");
+
+    world.advance(30 * 24 * 3600).await;
+    world.work().await;
+    assert_eq!(receiver.arrived().len(), requests);
+    receiver.answers(|_| Answer::Status(200));
+    let now = store::Clock::now(&*world.clock);
+    world.store.change_endpoint(ACCOUNT, endpoint, EndpointChange::Resume, now).await.unwrap();
+    for _ in 0..3 {
+        world.work().await;
+        world.advance(27 * 3600).await;
+    }
+    let fan_out = world.event(event).await.fan_outs[0].clone();
+    assert_eq!((fan_out.delivered + fan_out.abandoned, fan_out.retrying), (2_000, 0));
+    assert!(fan_out.abandoned < 5, "only those that were probed again and again: {}", fan_out.abandoned);
+}
+
+#[tokio::test]
+async fn a_probe_whose_sender_dies_is_sent_by_the_next() {
+    let mut world = World::with_members(20).await;
+    let (receiver, _) = world.subscriber().await;
+    receiver.answers(|_| Answer::Status(503));
+    let event = world.save_series().await;
+    world.work().await;
+    let at_first = receiver.arrived().len();
+    receiver.answers(|_| Answer::Nothing);
+    world.advance(3_600).await;
+    world.start_work().await;
+    while receiver.arrived().len() == at_first {
+        tokio::task::yield_now().await;
+    }
+    receiver.answers(|_| Answer::Status(200));
+    world.restart().await;
+    for _ in 0..3 {
+        world.work().await;
+        world.advance(3_600).await;
+    }
+    assert_eq!(world.event(event).await.fan_outs[0].delivered, 20);
+}
+
+#[tokio::test]
 async fn a_receiver_that_asks_for_time_gets_it() {
     let mut world = World::with_members(50).await;
     let (receiver, _) = world.subscriber().await;
