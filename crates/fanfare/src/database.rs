@@ -80,13 +80,23 @@ pub(crate) struct DatabaseArgs {
 }
 
 impl DatabaseArgs {
-    /// Opens the database there is; asking about one that is not there must not make one.
+    /// Opens the database there is to change it; asking about one that is not there must not make one.
     pub(crate) fn open_existing(&self) -> anyhow::Result<SqliteStore> {
+        open(&self.find()?, zones::newest())
+    }
+
+    /// Opens the database there is to look into it, and leaves its schema as it is.
+    pub(crate) fn open_to_read(&self) -> anyhow::Result<SqliteStore> {
+        Ok(SqliteStore::open_to_read(&self.find()?, zones::newest())?)
+    }
+
+    /// The file of the database there is.
+    fn find(&self) -> anyhow::Result<PathBuf> {
         let Database::Sqlite(path) = self.choose()?;
         if !path.try_exists().with_context(|| format!("cannot look for {}", path.display()))? {
             bail!("there is no database {}; name it with --database, or make it with fanfare serve", path.display());
         }
-        open(&path, zones::newest())
+        Ok(path)
     }
 
     /// Opens the database, making it where there is none.

@@ -23,7 +23,7 @@ use cli::{Cli, Command};
 use config::UsageError;
 
 fn main() -> ExitCode {
-    arm_fail_point();
+    arm_for_tests();
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -60,10 +60,15 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
 }
 
 /// For crash tests: `FANFARE_FAIL_POINT=BatchAfterCommit:7` ends the process when that place is passed the eighth
-/// time. Release builds have no fail points.
-fn arm_fail_point() {
-    if cfg!(debug_assertions)
-        && let Ok(text) = std::env::var("FANFARE_FAIL_POINT")
+/// time, and `FANFARE_TEST_FLUSH_LATE` answers commits before they are on disk. Release builds have neither.
+fn arm_for_tests() {
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    if std::env::var_os("FANFARE_TEST_FLUSH_LATE").is_some() {
+        store_sqlite::flush_late_for_a_test();
+    }
+    if let Ok(text) = std::env::var("FANFARE_FAIL_POINT")
         && let Some((place, passes)) = text.split_once(':')
         && let (Ok(place), Ok(passes)) = (place.parse::<FailPoint>(), passes.parse())
     {

@@ -12,8 +12,9 @@ use provider::target::TargetPolicy;
 use store::{Chance, Clock, StoreError};
 use store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
 use web::{Dashboard, Halves, Limits, WebSettings};
 use webinar::Zones;
 use wire::NodeId;
@@ -24,6 +25,11 @@ use crate::clock::{SystemChance, SystemClock};
 /// How long requests under way may take after the signal to stop: an attempt may take 30 s, and its outcome has to be
 /// committed after that.
 const DRAIN_TIME: Duration = Duration::from_secs(35);
+
+/// After the disk has failed, what waits is told so for this long; nothing else is worth waiting for.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
+/// Asked more often than this, the readiness check looks only at what the writer has met: a look at the disk costs an fsync, and anyone may ask.
+const READINESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a server is made of.
 pub(crate) struct Parts {
@@ -43,6 +49,7 @@ pub(crate) struct Server {
     stop: watch::Sender<bool>,
     http: JoinHandle<io::Result<()>>,
     lanes: Option<JoinHandle<()>>,
+    has_disk_failed: bool,
 }
 
 impl Server {
@@ -72,7 +79,15 @@ impl Server {
             },
         };
         let http = tokio::spawn(web::serve(parts.listener, context, told_to_stop(stopped)));
-        Ok(Server { address, store: parts.store, is_ready, stop, http, lanes: lanes.map(tokio::spawn) })
+        Ok(Server {
+            address,
+            store: parts.store,
+            is_ready,
+            stop,
+            http,
+            lanes: lanes.map(tokio::spawn),
+            has_disk_failed: false,
+        })
     }
 
     /// Where it listens.
@@ -80,9 +95,19 @@ impl Server {
         self.address
     }
 
-    /// Completes only if HTTP ends although nobody has asked for it.
+    /// Completes only if the disk fails, or HTTP ends although nobody has asked for it.
     pub(crate) async fn failed(&mut self) -> anyhow::Error {
-        match (&mut self.http).await {
+        let ended = tokio::select! {
+            ended = &mut self.http => ended,
+            why = self.store.failed() => {
+                self.has_disk_failed = true;
+                return anyhow::anyhow!(
+                    "the disk failed the database: {why}; what was acknowledged is kept, nothing after it was; check \
+                     the disk, then start fanfare serve again"
+                );
+            }
+        };
+        match ended {
             Ok(Ok(())) => anyhow::anyhow!("the HTTP server has ended by itself"),
             Ok(Err(error)) => anyhow::Error::from(error).context("the HTTP server has failed"),
             Err(error) => anyhow::Error::from(error).context("the HTTP server has failed"),
@@ -94,6 +119,12 @@ impl Server {
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         self.is_ready.store(false, Ordering::Relaxed);
         self.stop.send_replace(true);
+        if self.has_disk_failed {
+            // Outcomes of what is in flight could not be kept: it is sent again after the restart.
+            self.lanes.take().inspect(JoinHandle::abort);
+            let _ = timeout(ANSWER_TIME, &mut self.http).await;
+            return Ok(());
+        }
         let lanes = match self.lanes.take() {
             Some(lanes) => lanes.await.context("the lanes have failed"),
             None => Ok(()),
@@ -131,13 +162,20 @@ fn lanes(
 }
 
 fn readiness(store: SqliteStore, is_ready: Arc<AtomicBool>) -> web::ReadinessCheck {
+    let latest = Arc::new(Mutex::<Option<Instant>>::new(None));
     Arc::new(move || {
-        let (store, is_ready) = (store.clone(), is_ready.clone());
+        let (store, is_ready, latest) = (store.clone(), is_ready.clone(), latest.clone());
         Box::pin(async move {
             if !is_ready.load(Ordering::Relaxed) {
                 return Err(StoreError::broken("the server is stopping"));
             }
-            store.check_writable().await
+            let mut latest = latest.lock().await;
+            if latest.is_some_and(|at| at.elapsed() < READINESS_INTERVAL) {
+                return store.check_standing();
+            }
+            let checked = store.check_writable().await;
+            *latest = checked.is_ok().then(Instant::now);
+            checked
         })
     })
 }

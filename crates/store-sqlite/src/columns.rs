@@ -17,10 +17,20 @@ pub(crate) fn broken(error: rusqlite::Error) -> StoreError {
         Some(ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE) => {
             return StoreError::Exists("a record with this id");
         }
+        // The index of the log lies beside the database. Nothing is lost where it cannot grow.
+        Some(ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_SHMMAP) => {
+            return StoreError::Unwritable("the disk is full".to_owned());
+        }
+        Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => {
+            return StoreError::DiskFailed("it did not confirm that it keeps what was written".to_owned());
+        }
         _ => {}
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Unwritable("the disk is full".to_owned()),
+        Some(ErrorCode::SystemIoFailure) => {
+            StoreError::DiskFailed(format!("{error}, SQLite code {}", error.sqlite_extended_error_code().unwrap_or(0)))
+        }
         Some(ErrorCode::ReadOnly) => StoreError::Unwritable("the database file is read-only".to_owned()),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy(0),
         _ => StoreError::broken(error),

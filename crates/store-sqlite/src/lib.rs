@@ -27,7 +27,7 @@ use store::StoreResult;
 use tokio::sync::Mutex;
 use webinar::Zones;
 
-pub use open::{OpenError, ServerLock};
+pub use open::{OpenError, ServerLock, flush_late_for_a_test};
 pub use writer::CommitStats;
 
 use readers::Readers;
@@ -47,15 +47,22 @@ impl SqliteStore {
     /// Opens `path`, creating and migrating it where needed. Any number of processes may; only one may serve
     /// (see [`ServerLock`]).
     pub fn open(path: &Path, zones: Zones) -> Result<SqliteStore, OpenError> {
-        SqliteStore::on(open::writable(path)?, path, zones)
+        SqliteStore::on(open::writable(path, None)?, path, zones)
     }
 
     /// Opens `path` to serve from it. Leases of a server that died are void, since the lock proves that it has.
     pub fn open_as_server(path: &Path, zones: Zones) -> Result<(SqliteStore, ServerLock), OpenError> {
         let lock = ServerLock::take(path)?;
-        let connection = open::writable(path)?;
+        let connection = open::writable(path, Some(&lock))?;
+        open::empty_log(&connection, path)?;
         due::void_leases(&connection).map_err(|source| open::told(path, source))?;
         Ok((SqliteStore::on(connection, path, zones)?, lock))
+    }
+
+    /// Opens `path` to look into it: creates and migrates nothing, and refuses every write.
+    pub fn open_to_read(path: &Path, zones: Zones) -> Result<SqliteStore, OpenError> {
+        open::readable_as_is(path)?;
+        Ok(SqliteStore { writer: Writer::refusing(), readers: Readers::new(path), zones, counting: Arc::default() })
     }
 
     fn on(connection: Connection, path: &Path, zones: Zones) -> Result<SqliteStore, OpenError> {
@@ -74,11 +81,30 @@ impl SqliteStore {
         self.writer.checkpoint().await
     }
 
-    /// Proves that the writer takes writes now: neither stopped by an I/O error nor locked out by another process.
-    pub async fn check_writable(&self) -> StoreResult<()> {
-        let nobody = "update account set name = name where account = -1";
-        self.writer.write(move |connection| columns::run(connection, nobody, [])).await
+    /// Whether the disk has refused or failed any write lately; asks nothing of it.
+    pub fn check_standing(&self) -> StoreResult<()> {
+        self.writer.check()
     }
+
+    /// Proves that the store takes writes now, by one that reaches the disk: it is neither full nor failing, and no
+    /// other process holds the file.
+    pub async fn check_writable(&self) -> StoreResult<()> {
+        self.check_standing()?;
+        self.writer.write(rewrite_header).await
+    }
+
+    /// Completes, with the reason, once the disk has failed at a commit. What is acknowledged is safe, and nothing more
+    /// is taken: end the process, and let a new one read what is there.
+    pub async fn failed(&self) -> String {
+        self.writer.stopped().await
+    }
+}
+
+/// The smallest write there is: the schema's number again, into the file's first page.
+fn rewrite_header(connection: &Connection) -> StoreResult<()> {
+    let version: u32 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(columns::broken)?;
+    connection.pragma_update(None, "user_version", version).map_err(columns::broken)
 }
 
 #[cfg(test)]

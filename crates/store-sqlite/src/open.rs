@@ -4,12 +4,13 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
-use crate::migrate;
+use crate::migrate::{self, MIGRATIONS};
 
 /// Why a database was not opened. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,14 @@ pub enum OpenError {
         /// What the system said.
         reason: String,
     },
+    /// The file was only to be read, and cannot be.
+    #[error("cannot read {path}: {source}; is it there, and may you read it")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
     /// A newer version of Fanfare has migrated the file.
     #[error(
         "{path} has schema {found}, but this version of Fanfare knows schemas up to {known}; use the newer version \
@@ -41,6 +50,33 @@ pub enum OpenError {
         /// Ours.
         known: u32,
     },
+    /// The file was only to be read, and an older version of Fanfare has written it.
+    #[error(
+        "{path} has schema {found}, and this version of Fanfare reads schema {known}; fanfare serve of this version \
+         brings it up to date"
+    )]
+    OlderSchema {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// The schema has a number we know, but was made by other statements.
+    #[error(
+        "{path} was made by another build of Fanfare, whose schema {number} differs from this one's; schemas are fixed \
+         from the first release on, so use the build that made it, or begin with a new file"
+    )]
+    ForeignSchema {
+        /// Which file.
+        path: PathBuf,
+        /// The first migration that differs.
+        number: u32,
+    },
+    /// Somebody reads for so long that the log cannot be moved into the file before serving.
+    #[error("another program has been reading {0} for {seconds} seconds; let it end first", seconds = BUSY_TIMEOUT.as_secs())]
+    LogBusy(PathBuf),
     /// The linked SQLite can corrupt a database in WAL mode.
     #[error("the linked SQLite {0} has the WAL-reset bug; build Fanfare with its bundled SQLite, at least 3.51.3")]
     FaultySqlite(&'static str),
@@ -105,8 +141,8 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// The one connection that writes, migrated.
-pub(crate) fn writable(path: &Path) -> Result<Connection, OpenError> {
+/// The one connection that writes, migrated. Who serves shows the lock.
+pub(crate) fn writable(path: &Path, lock: Option<&ServerLock>) -> Result<Connection, OpenError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(OpenError::FaultySqlite(rusqlite::version()));
     }
@@ -121,8 +157,17 @@ pub(crate) fn writable(path: &Path) -> Result<Connection, OpenError> {
         return Err(OpenError::NotWritable { path: path.to_owned(), reason: "the file is read-only".to_owned() });
     }
     set_durable(&connection).map_err(told)??;
-    migrate::run(&mut connection, path)?;
+    migrate::run(&mut connection, path, MIGRATIONS, lock)?;
     Ok(connection)
+}
+
+/// Moves what an earlier process left in the log into the file. Where that process met a failing fsync, the log may be
+/// whole in memory and torn on the disk; to append to it would build on sand.
+pub(crate) fn empty_log(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let is_busy: bool = connection
+        .query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0))
+        .map_err(|source| told(path, source))?;
+    if is_busy { Err(OpenError::LogBusy(path.to_owned())) } else { Ok(()) }
 }
 
 /// Makes a new file before SQLite would, which leaves its mode to the umask. What is there keeps the mode it has.
@@ -133,24 +178,47 @@ fn create_private(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Settings on which promises rest, as SQLite gives them back.
+const DURABLE: [(&str, i64); 5] = [
+    // On macOS an ordinary fsync leaves the data in the drive's cache.
+    ("fullfsync", 1),
+    ("foreign_keys", 1),
+    // Inside a commit a checkpoint would make a sender wait; the writer thread does it between commits.
+    ("wal_autocheckpoint", 0),
+    // Who is erased must not live on in free pages.
+    ("secure_delete", 1),
+    // A damaged page is noticed when it is read, where its own structure tells.
+    ("cell_size_check", 1),
+];
+/// `synchronous`: each commit is flushed before it is answered.
+const FULL: i64 = 2;
+/// `synchronous`: only checkpoints are flushed; a power failure takes the latest commits.
+const NORMAL: i64 = 1;
+static FLUSHES_LATE: AtomicBool = AtomicBool::new(false);
+
+/// Lets commits of this process be answered before they are on disk, so that the test of power failures can be seen to
+/// find losses. In release builds it does nothing.
+pub fn flush_late_for_a_test() {
+    FLUSHES_LATE.store(cfg!(debug_assertions), Ordering::Relaxed);
+}
+
 fn set_durable(connection: &Connection) -> rusqlite::Result<Result<(), OpenError>> {
     switch_to_wal(connection)?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    // On macOS an ordinary fsync leaves the data in the drive's cache.
-    connection.pragma_update(None, "fullfsync", true)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-    // Inside a commit a checkpoint would make a sender wait; the writer thread does it between commits.
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.set_prepared_statement_cache_capacity(128);
-
     let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
-    Ok(match (journal.as_str(), synchronous) {
-        ("wal", 2) => Ok(()),
-        ("wal", other) => Err(OpenError::SettingRefused(format!("synchronous={other} instead of 2 (FULL)"))),
-        (other, _) => Err(OpenError::SettingRefused(format!("journal_mode={other} instead of wal"))),
-    })
+    if journal != "wal" {
+        return Ok(Err(OpenError::SettingRefused(format!("journal_mode={journal} instead of wal"))));
+    }
+    let synchronous = if FLUSHES_LATE.load(Ordering::Relaxed) { NORMAL } else { FULL };
+    for (name, value) in DURABLE.into_iter().chain([("synchronous", synchronous)]) {
+        connection.pragma_update(None, name, value)?;
+        let kept: i64 = connection.pragma_query_value(None, name, |row| row.get(0))?;
+        if kept != value {
+            return Ok(Err(OpenError::SettingRefused(format!("{name}={kept} instead of {value}"))));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// A new file becomes one with a write-ahead log. Of several processes that find it new at once only one can do that,
@@ -174,8 +242,18 @@ pub(crate) fn readable(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// The same for a database that this process does not write: its schema is checked, and left as it is.
+pub(crate) fn readable_as_is(path: &Path) -> Result<(), OpenError> {
+    let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
+    let connection = readable(path).map_err(unreadable)?;
+    // The first read says what the opening does not.
+    connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(())).map_err(unreadable)?;
+    migrate::check(&connection, path, MIGRATIONS)
 }
 
 /// SQLite's error as the person who started the program should read it.

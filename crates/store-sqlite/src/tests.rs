@@ -46,3 +46,7 @@ impl Disk {
 fn other(path: &Path) -> Connection {
     Connection::open(path).unwrap()
 }
+
+fn log_bytes(disk: &Disk) -> u64 {
+    std::fs::metadata(disk.path().with_extension("db-wal")).map_or(0, |file| file.len())
+}

@@ -1,34 +1,27 @@
-//! The one writer: a thread that takes all waiting writes, commits them together and only then answers each.
-//! An answer therefore means: on disk. Under load one fsync serves many.
+//! The one writer, as callers see it: a write waits in line, the thread behind it commits all that wait together and
+//! only then answers each. An answer therefore means: on disk. Under load one fsync serves many.
 
+mod standing;
+mod thread;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
 
 use rusqlite::Connection;
-use store::{FailPoint, StoreError, StoreResult};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use store::{StoreError, StoreResult};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::columns::{broken, run};
-use crate::open::{BUSY_TIMEOUT, OpenError};
+use crate::open::OpenError;
+use standing::Standing;
+use thread::WriterThread;
 
 /// Writes that may wait. Beyond it senders to the inbox are told to come back, and lanes hold still.
 pub(crate) const WAITING_MAX: usize = 4_096;
-/// Writes in one transaction: a bound on how long the first of them waits for the last.
-const BATCH_MAX: usize = 512;
 /// Bytes that webhooks of the inbox may hold in memory while they wait; with bodies of 1 MiB few of them may.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// A checkpoint copies pages out of the log; every this many commits keeps the log a few MiB long.
-const COMMITS_BETWEEN_CHECKPOINTS: u32 = 256;
-/// One checkpoint in this many waits for readers, so that the log can begin anew although some reader is always busy.
-const CHECKPOINTS_BETWEEN_RESTARTS: u32 = 16;
-/// After this time without writes the log is emptied.
-const IDLE_BEFORE_TRUNCATE: Duration = Duration::from_millis(500);
-/// How long a checkpoint that was asked for waits for readers; no write is done meanwhile.
-const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(500);
-/// How many of the latest commit times are kept for the statistics.
-const KEPT_COMMIT_TIMES: usize = 4_096;
 
 #[derive(Clone)]
 pub(crate) struct Writer {
@@ -36,6 +29,7 @@ pub(crate) struct Writer {
     places: Arc<Semaphore>,
     room: Arc<Semaphore>,
     stats: Arc<Stats>,
+    standing: watch::Receiver<Standing>,
 }
 
 /// How the writer has been doing.
@@ -72,11 +66,20 @@ enum Task {
 
 /// One waiting write.
 trait Write: Send {
-    /// Does it inside the open transaction and remembers the result; the reason again where it failed.
-    fn run(&mut self, connection: &Connection) -> StoreResult<()>;
+    /// Does it inside the open transaction and remembers the result.
+    fn run(&mut self, connection: &Connection) -> Ran;
     fn isolation(&self) -> Isolation;
     /// Tells whoever waits what became of it.
     fn answer(self: Box<Self>, commit: Result<(), StoreError>);
+}
+
+/// How a write went.
+enum Ran {
+    Done,
+    /// By itself, with this reason; others of its batch go on.
+    Failed(StoreError),
+    /// A bug. Nobody knows how far it got, so its batch is taken back.
+    Panicked,
 }
 
 struct Pending<F, T> {
@@ -92,12 +95,21 @@ where
     T: Send,
     F: FnOnce(&Connection) -> StoreResult<T> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> StoreResult<()> {
-        self.result = self.write.take().map(|write| write(connection));
-        match &self.result {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(same_again(error)),
-            None => Err(stopped()),
+    fn run(&mut self, connection: &Connection) -> Ran {
+        let Some(write) = self.write.take() else { return Ran::Failed(stopped()) };
+        // The connection outlives a panic: statements are reset as they are dropped, and the batch is taken back.
+        match catch_unwind(AssertUnwindSafe(|| write(connection))) {
+            Ok(result) => {
+                let ran = result.as_ref().map_or_else(|error| Ran::Failed(same_again(error)), |_| Ran::Done);
+                self.result = Some(result);
+                ran
+            }
+            Err(panic) => {
+                let words = words_of(&*panic);
+                tracing::error!(panic = words, "a write to the store panicked; it is taken back");
+                self.result = Some(Err(StoreError::broken(format!("a write to the store panicked: {words}"))));
+                Ran::Panicked
+            }
         }
     }
 
@@ -121,13 +133,41 @@ impl Writer {
     pub(crate) fn start(connection: Connection) -> Result<Writer, OpenError> {
         let (queue, tasks) = mpsc::channel();
         let stats = Arc::new(Stats::default());
-        let thread = WriterThread { connection, stats: stats.clone(), health: Health::Sound };
+        let (thread, standing) = WriterThread::new(connection, stats.clone());
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || thread.run(&tasks))
             .map_err(|error| OpenError::SettingRefused(format!("no thread for the writer: {error}")))?;
         let (places, room) = (Arc::new(Semaphore::new(WAITING_MAX)), Arc::new(Semaphore::new(WAITING_BYTES_MAX)));
-        Ok(Writer { queue, places, room, stats })
+        Ok(Writer { queue, places, room, stats, standing })
+    }
+
+    /// One that refuses every write, for a database that was opened to be read.
+    pub(crate) fn refusing() -> Writer {
+        let closed = || Arc::new(Semaphore::const_new(0));
+        let writer = Writer {
+            queue: mpsc::channel().0,
+            places: closed(),
+            room: closed(),
+            stats: Arc::default(),
+            standing: watch::channel(Standing::Sound).1,
+        };
+        writer.places.close();
+        writer
+    }
+
+    /// Completes with the reason once the writer takes no more writes in this process.
+    pub(crate) async fn stopped(&self) -> String {
+        let mut standing = self.standing.clone();
+        match standing.wait_for(|standing| matches!(standing, Standing::Stopped(_))).await.as_deref() {
+            Ok(Standing::Stopped(why)) => why.clone(),
+            _ => "the thread that writes has ended".to_owned(),
+        }
+    }
+
+    /// Why writes are refused at this time, if any was just now.
+    pub(crate) fn check(&self) -> StoreResult<()> {
+        self.standing.borrow().check(Instant::now())
     }
 
     /// Writes in a transaction shared with others; answers when it is on disk. Waits where many are waiting.
@@ -180,179 +220,21 @@ impl Writer {
     }
 }
 
-/// Whether the disk can still be believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Health {
-    Sound,
-    /// A commit met an I/O error. What an fsync has lost once, a second one does not bring back, so nothing more is
-    /// acknowledged until a restart has read the file anew.
-    Poisoned,
-}
-
-struct WriterThread {
-    connection: Connection,
-    stats: Arc<Stats>,
-    health: Health,
-}
-
-impl WriterThread {
-    fn run(mut self, tasks: &mpsc::Receiver<Task>) {
-        let mut batch: Vec<Box<dyn Write>> = Vec::with_capacity(BATCH_MAX);
-        let (mut commits_since_checkpoint, mut checkpoints) = (0, 0_u32);
-        loop {
-            let next = match commits_since_checkpoint {
-                0 => tasks.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
-                _ => tasks.recv_timeout(IDLE_BEFORE_TRUNCATE),
-            };
-            let mut truncate = Vec::new();
-            match next {
-                Ok(task) => collect(task, tasks, &mut batch, &mut truncate),
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    // Nobody is waiting: the best time to bring the file up to date.
-                    if self.checkpoint("truncate", Duration::ZERO).is_ok() {
-                        commits_since_checkpoint = 0;
-                    }
-                    continue;
-                }
-            }
-            if !batch.is_empty() {
-                self.commit(&mut batch);
-                commits_since_checkpoint += 1;
-            }
-            if !truncate.is_empty() {
-                for reply in truncate {
-                    let _ = reply.send(self.checkpoint("truncate", CHECKPOINT_PATIENCE));
-                }
-            } else if commits_since_checkpoint > COMMITS_BETWEEN_CHECKPOINTS {
-                checkpoints = checkpoints.wrapping_add(1);
-                let _ = match checkpoints % CHECKPOINTS_BETWEEN_RESTARTS {
-                    0 => self.checkpoint("restart", CHECKPOINT_PATIENCE),
-                    _ => self.checkpoint("passive", Duration::ZERO),
-                };
-                commits_since_checkpoint = 1;
-            }
-        }
-        let _ = self.checkpoint("truncate", Duration::ZERO);
-    }
-
-    fn commit(&mut self, batch: &mut Vec<Box<dyn Write>>) {
-        let started = Instant::now();
-        let outcome = match self.health {
-            Health::Sound => self.run_batch(batch),
-            Health::Poisoned => Err(poisoned()),
-        };
-        if outcome.is_ok() {
-            FailPoint::BatchAfterCommit.pass();
-            self.note(started, batch.len());
-        }
-        for write in batch.drain(..) {
-            write.answer(outcome.as_ref().copied().map_err(same_again));
-        }
-    }
-
-    /// One transaction for the whole batch. An error is the batch's: nothing of it is kept.
-    fn run_batch(&mut self, batch: &mut [Box<dyn Write>]) -> StoreResult<()> {
-        let connection = &self.connection;
-        let outcome = run(connection, "begin immediate", []).and_then(|()| {
-            for write in batch {
-                run_one(connection, write.as_mut())?;
-            }
-            FailPoint::BatchBeforeCommit.pass();
-            run(connection, "commit", [])
-        });
-        if outcome.is_err() && !connection.is_autocommit() {
-            // The rollback may fail for the reason the commit did; the transaction is void either way.
-            let _ = run(connection, "rollback", []);
-        }
-        if matches!(outcome, Err(StoreError::Broken(_))) {
-            self.health = Health::Poisoned;
-            tracing::error!("the store met an I/O error at a commit and accepts no more writes; restart the server");
-        }
-        outcome
-    }
-
-    fn note(&self, started: Instant, writes: usize) {
-        let micros = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
-        let nth = self.stats.commits.fetch_add(1, Ordering::Relaxed) as usize;
-        self.stats.writes.fetch_add(writes as u64, Ordering::Relaxed);
-        let mut recent = self.stats.recent_micros.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() < KEPT_COMMIT_TIMES {
-            recent.push(micros);
-        } else {
-            recent[nth % KEPT_COMMIT_TIMES] = micros;
-        }
-    }
-
-    /// Moves the log into the file. `Busy` where readers or another process hold it up: it is then done at a later
-    /// turn, since waiting for them would hold up every write.
-    fn checkpoint(&self, mode: &str, patience: Duration) -> StoreResult<()> {
-        FailPoint::CheckpointBefore.pass();
-        let connection = &self.connection;
-        connection.busy_timeout(patience).map_err(broken)?;
-        let done = connection.query_row(&format!("pragma wal_checkpoint({mode})"), [], |row| row.get(0));
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(broken)?;
-        match done.map_err(broken) {
-            Ok(true) => Err(StoreError::Busy(0)),
-            Ok(false) => Ok(()),
-            Err(error) => {
-                tracing::warn!(%error, "the write-ahead log could not be moved into the database file");
-                Err(error)
-            }
-        }
-    }
-}
-
-/// Takes what is waiting, up to a batch.
-fn collect(
-    first: Task,
-    tasks: &mpsc::Receiver<Task>,
-    batch: &mut Vec<Box<dyn Write>>,
-    truncate: &mut Vec<oneshot::Sender<StoreResult<()>>>,
-) {
-    let mut next = Some(first);
-    while let Some(task) = next {
-        match task {
-            Task::Write(write) => batch.push(write),
-            Task::Truncate(reply) => truncate.push(reply),
-        }
-        next = if batch.len() < BATCH_MAX { tasks.try_recv().ok() } else { None };
-    }
-}
-
-/// An error here is the transaction's; a write that fails by itself only loses its own changes.
-fn run_one(connection: &Connection, write: &mut dyn Write) -> StoreResult<()> {
-    let needs_savepoint = write.isolation() == Isolation::Savepoint;
-    if needs_savepoint {
-        run(connection, "savepoint one_write", [])?;
-    }
-    let ran = write.run(connection);
-    // Where the disk is full or fails, SQLite ends the whole transaction by itself; what came after would stand alone.
-    if connection.is_autocommit() {
-        return ran.and(Err(StoreError::broken("a write ended its transaction")));
-    }
-    if !needs_savepoint {
-        return Ok(());
-    }
-    if ran.is_err() {
-        run(connection, "rollback to one_write", [])?;
-    }
-    run(connection, "release one_write", [])
-}
-
 /// Each of a failed batch gets the reason of all.
 fn same_again(error: &StoreError) -> StoreError {
     match error {
         StoreError::Unwritable(reason) => StoreError::Unwritable(reason.clone()),
+        StoreError::DiskFailed(reason) => StoreError::DiskFailed(reason.clone()),
         StoreError::Busy(waiting) => StoreError::Busy(*waiting),
         other => StoreError::broken(other.to_string()),
     }
 }
 
-fn poisoned() -> StoreError {
-    StoreError::Unwritable("an earlier commit met an I/O error; restart the server".to_owned())
+fn stopped() -> StoreError {
+    StoreError::broken("the store is closed, or was opened only to be read")
 }
 
-fn stopped() -> StoreError {
-    StoreError::broken("the store has been closed")
+fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }

@@ -28,6 +28,10 @@ pub enum StoreError {
     /// The disk is full or read-only. Nothing was kept; answer 503 and tell the operator.
     #[error("the store cannot write: {0}")]
     Unwritable(String),
+    /// The disk failed at a commit, so nobody knows what it kept. The store takes nothing more in this process: answer
+    /// 503, stop, and let a new start read what is there.
+    #[error("the disk failed ({0}); nothing more is stored until the server is started anew")]
+    DiskFailed(String),
     /// Anything else: report it once, at the edge.
     #[error("{0}")]
     Broken(#[source] Box<dyn Error + Send + Sync>),

@@ -40,6 +40,7 @@ enum Answer {
     NotPost,
     BadBody(BodyError),
     Busy,
+    Unwritable,
     Failed,
 }
 
@@ -110,12 +111,9 @@ async fn accept(app: &App, message: Verified) -> Answer {
 
 fn of_failure(error: &StoreError) -> Answer {
     match error {
-        // Says nothing that the busy line of the log would not repeat thousands of times a second.
+        // The store tells the log when it begins to refuse; here it would be told thousands of times a second.
         StoreError::Busy(_) => Answer::Busy,
-        StoreError::Unwritable(cause) => {
-            tracing::error!(%cause, "the inbox cannot write");
-            Answer::Busy
-        }
+        StoreError::Unwritable(_) | StoreError::DiskFailed(_) => Answer::Unwritable,
         other => {
             tracing::error!(cause = %other, "the inbox failed");
             Answer::Failed
@@ -132,7 +130,7 @@ impl Answer {
             Answer::BadBody(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Answer::BadBody(BodyError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Answer::BadBody(BodyError::Broken) => StatusCode::BAD_REQUEST,
-            Answer::BadBody(BodyError::Crowded) | Answer::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Answer::BadBody(BodyError::Crowded) | Answer::Busy | Answer::Unwritable => StatusCode::SERVICE_UNAVAILABLE,
             Answer::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -147,6 +145,9 @@ impl Answer {
             Answer::BadBody(BodyError::TooSlow) => br#"{"status":"rejected","detail":"the body came too slowly"}"#,
             Answer::BadBody(BodyError::Broken) => br#"{"status":"rejected","detail":"the body broke off"}"#,
             Answer::BadBody(BodyError::Crowded) | Answer::Busy => br#"{"status":"busy","detail":"try again shortly"}"#,
+            Answer::Unwritable => {
+                br#"{"status":"unwritable","detail":"the disk of this server is full or failing; send it again later"}"#
+            }
             Answer::Failed => br#"{"status":"failed","detail":"something went wrong on this side; try again"}"#,
         }
     }
@@ -160,7 +161,9 @@ impl Answer {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         match self {
             Answer::NotPost => headers.insert(ALLOW, HeaderValue::from_static("POST")),
-            Answer::Busy | Answer::BadBody(BodyError::Crowded) => headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS),
+            Answer::Busy | Answer::Unwritable | Answer::BadBody(BodyError::Crowded) => {
+                headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS)
+            }
             // What is left of the body is not read, so nothing can follow it on this connection.
             Answer::BadBody(_) => headers.insert(CONNECTION, HeaderValue::from_static("close")),
             Answer::Stored | Answer::Duplicate | Answer::Rejected | Answer::Failed => None,

@@ -105,10 +105,14 @@ impl Problem {
         Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
     }
 
-    /// Not ready to serve; the cause is for the log.
+    /// Not ready to serve. What is known about the disk is told; any other cause is for the log.
     pub(crate) fn not_ready(cause: &StoreError) -> Problem {
         tracing::warn!(%cause, "not ready");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the store cannot be written now; see the log")
+        let detail = match cause {
+            StoreError::Unwritable(_) | StoreError::DiskFailed(_) | StoreError::Busy(_) => cause.to_string(),
+            _ => "the store cannot be written now; see the log".to_owned(),
+        };
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail)
     }
 
     /// Our own fault; the cause is for the log.
@@ -130,13 +134,15 @@ impl From<StoreError> for Problem {
         let told = error.to_string();
         match error {
             StoreError::Busy(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", told),
+            // The store itself tells the log when it begins and ends to refuse, not each client's share of it.
             StoreError::Unwritable(cause) => {
-                tracing::error!(%cause, "the store cannot write");
-                Problem::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "unwritable",
-                    "nothing can be stored now; try again later",
-                )
+                let detail = format!("nothing was stored, because {cause}; send it again later");
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unwritable", detail)
+            }
+            StoreError::DiskFailed(_) => {
+                let detail = "the disk of this server failed, and the server stops; whether this was stored will be \
+                              known when it runs again: look, or send it again";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "disk_failed", detail)
             }
             StoreError::VersionConflict { .. } => {
                 Problem::new(StatusCode::CONFLICT, "version_conflict", format!("{told}; read it again and repeat"))

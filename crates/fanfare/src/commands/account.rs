@@ -149,13 +149,13 @@ async fn create_key(args: KeyCreateArgs) -> anyhow::Result<()> {
 }
 
 async fn list(args: AccountListArgs) -> anyhow::Result<()> {
-    let accounts = args.database.open_existing()?.accounts().await?;
+    let accounts = args.database.open_to_read()?.accounts().await?;
     let rows: Vec<AccountRow> = accounts.into_iter().map(AccountRow::from).collect();
     output::print_list(args.output.format(), &rows, "no account yet; make one with fanfare account create")
 }
 
 async fn list_keys(args: KeyListArgs) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
+    let store = args.database.open_to_read()?;
     let account = the_account(&store, args.account.account).await?;
     let rows: Vec<KeyRow> = store.keys(account.id).await?.into_iter().map(KeyRow::from).collect();
     output::print_list(args.output.format(), &rows, "no key yet; make one with fanfare account key create")

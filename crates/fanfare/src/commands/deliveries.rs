@@ -64,7 +64,7 @@ enum Status {
 /// Does it.
 pub(crate) async fn run(command: DeliveriesCommand) -> anyhow::Result<()> {
     let DeliveriesCommand::List(args) = command;
-    let store = args.database.open_existing()?;
+    let store = args.database.open_to_read()?;
     let account = the_account(&store, args.account.account).await?.id;
     let filter = DeliveryFilter {
         event: args.event,

@@ -71,7 +71,7 @@ pub(crate) async fn run(command: InboxCommand) -> anyhow::Result<()> {
 }
 
 async fn list(args: MessageListArgs) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
+    let store = args.database.open_to_read()?;
     let account = the_account(&store, args.account.account).await?.id;
     let filter = MessageFilter { source: args.source };
     let (mut rows, mut after) = (Vec::new(), None);
@@ -88,7 +88,7 @@ async fn list(args: MessageListArgs) -> anyhow::Result<()> {
 }
 
 async fn show(args: ShowArgs) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
+    let store = args.database.open_to_read()?;
     let account = the_account(&store, args.account.account).await?.id;
     let found = store.message(account, args.message.as_u64()).await?;
     let mut message = found.with_context(|| format!("there is no message {}", args.message))?;

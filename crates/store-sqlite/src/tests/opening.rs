@@ -10,7 +10,8 @@ use store::{Accounts, Lanes, Mango, Roster, StoreError, StoreResult};
 use store_spec::World;
 use webinar::{MangoId, Zones};
 
-use super::Disk;
+use super::{Disk, log_bytes};
+use crate::migrate;
 use crate::{OpenError, ServerLock, SqliteStore};
 
 #[tokio::test]
@@ -29,7 +30,9 @@ async fn the_settings_that_hold_the_promises_are_in_force() -> StoreResult<()> {
         }
     };
     assert_eq!(read("journal_mode").await?, "wal".to_owned().into());
-    for (name, value) in [("synchronous", 2), ("fullfsync", 1), ("foreign_keys", 1), ("wal_autocheckpoint", 0)] {
+    for (name, value) in
+        [("synchronous", 2), ("fullfsync", 1), ("foreign_keys", 1), ("secure_delete", 1), ("wal_autocheckpoint", 0)]
+    {
         assert_eq!(read(name).await?, rusqlite::types::Value::Integer(value), "{name}");
     }
     assert!(rusqlite::version_number() >= 3_051_003);
@@ -108,6 +111,75 @@ fn a_newer_schema_is_refused_and_left_alone() {
     assert!(matches!(refused, OpenError::NewerSchema { found: 99, .. }), "{refused:?}");
     assert!(refused.to_string().contains("use the newer version that wrote it"), "{refused}");
     assert_eq!(version(&disk), 99);
+}
+
+#[tokio::test]
+async fn a_schema_of_another_build_is_refused_by_all_who_open_it() {
+    let disk = Disk::new();
+    drop(disk.open());
+    let refused_by_all = || {
+        let (path, zones) = (disk.path(), Zones::bundled);
+        let write = SqliteStore::open(&path, zones()).err();
+        let read = SqliteStore::open_to_read(&path, zones()).err();
+        let serve = SqliteStore::open_as_server(&path, zones()).err();
+        for refused in [write, read, serve].map(Option::unwrap) {
+            assert!(matches!(refused, OpenError::ForeignSchema { number: 1, .. }), "{refused:?}");
+            assert!(refused.to_string().contains("begin with a new file"), "{refused}");
+        }
+    };
+    disk.other().execute_batch("update migration set digest = zeroblob(32)").unwrap();
+    refused_by_all();
+    disk.other().execute_batch("drop table migration").unwrap();
+    refused_by_all();
+}
+
+#[tokio::test]
+async fn who_only_looks_creates_migrates_and_writes_nothing() -> StoreResult<()> {
+    let disk = Disk::new();
+    let look = || SqliteStore::open_to_read(&disk.path(), Zones::bundled());
+    assert!(matches!(look().err(), Some(OpenError::Unreadable { .. })));
+    assert!(!disk.path().exists());
+
+    let account = disk.world().account().await?;
+    let mut looking = World::new(look().unwrap());
+    assert_eq!(looking.store.accounts().await?.len(), 1);
+    assert!(looking.mango(account).await.is_err());
+    disk.other().pragma_update(None, "user_version", 0).unwrap();
+    let refused = look().err().unwrap();
+    assert!(matches!(refused, OpenError::OlderSchema { found: 0, .. }), "{refused:?}");
+    assert_eq!(version(&disk), 0);
+    Ok(())
+}
+
+#[test]
+fn an_older_schema_is_not_migrated_under_a_server_that_uses_it() {
+    let disk = Disk::new();
+    let migrate = |migrations: &[&str], lock: Option<&ServerLock>| {
+        migrate::run(&mut disk.other(), &disk.path(), migrations, lock)
+    };
+    let (first, both) = (["create table a (b)"], ["create table a (b)", "create table c (d)"]);
+    migrate(&first, None).unwrap();
+    let lock = ServerLock::take(&disk.path()).unwrap();
+    assert!(matches!(migrate(&both, None), Err(OpenError::InUse(_))));
+    assert_eq!(version(&disk), 1);
+    migrate(&first, None).expect("nothing to migrate, so nothing in the way");
+    migrate(&both, Some(&lock)).expect("the server itself may");
+    assert_eq!(version(&disk), 2);
+}
+
+#[tokio::test]
+async fn a_server_begins_with_an_empty_log() -> StoreResult<()> {
+    let disk = Disk::new();
+    // A reader keeps the last connection from emptying it at its end.
+    let reader = disk.other();
+    let mut world = disk.world();
+    world.account().await?;
+    reader.query_row("select count(*) from account", [], |_| Ok(())).unwrap();
+    drop(world);
+    assert!(log_bytes(&disk) > 0);
+    let (store, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).unwrap();
+    assert_eq!((log_bytes(&disk), store.accounts().await?.len()), (0, 1));
+    Ok(())
 }
 
 #[test]

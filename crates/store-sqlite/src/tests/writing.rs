@@ -1,6 +1,5 @@
 //! The writer: commits shared by many, refusals when too many wait or the disk is full, and the write-ahead log.
 
-use std::fs;
 use std::sync::mpsc;
 
 use futures_util::poll;
@@ -8,7 +7,7 @@ use rusqlite::Connection;
 use store::{Acceptance, Accounts, Inbox, MessageCounts, Roster, StoreError, StoreResult};
 use tokio::sync::oneshot;
 
-use super::Disk;
+use super::{Disk, log_bytes};
 use crate::SqliteStore;
 use crate::columns::broken;
 use crate::writer::WAITING_MAX;
@@ -136,11 +135,62 @@ async fn after_a_failed_commit_nothing_more_is_acknowledged() -> StoreResult<()>
     let account = world.account().await?;
     // An I/O error ends a transaction just so; what it lost on the way nobody knows.
     let ending = world.store.writer.write(|connection| connection.execute_batch("rollback").map_err(broken)).await;
-    assert!(matches!(ending, Err(StoreError::Broken(_))), "{ending:?}");
-    for refused in [world.mango(account).await.map(drop), world.store.check_writable().await] {
-        assert!(matches!(&refused, Err(StoreError::Unwritable(why)) if why.contains("restart")), "{refused:?}");
+    assert!(matches!(ending, Err(StoreError::DiskFailed(_))), "{ending:?}");
+    let checkpoint = world.store.checkpoint().await;
+    for refused in [world.mango(account).await.map(drop), world.store.check_writable().await, checkpoint] {
+        assert!(matches!(&refused, Err(StoreError::DiskFailed(_))), "{refused:?}");
     }
+    assert_eq!(world.store.failed().await, "a write ended its transaction");
     assert_eq!(world.store.mangoes(account, None, 10).await?.items, [], "reading goes on");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_write_that_panics_takes_its_batch_along_but_not_the_writer() -> StoreResult<()> {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let account = world.account().await?;
+    let (beside, after) = (world.new_mango(), world.new_mango());
+    let plug = Plug::of(&world.store).await;
+    let (panicked, beside, ()) = tokio::join!(
+        world.store.writer.write(|connection| -> StoreResult<()> {
+            connection.execute_batch("update account set name = 'half done'").map_err(broken)?;
+            panic!("a bug");
+        }),
+        world.store.create_mango(account, beside),
+        async { drop(plug) }
+    );
+    assert!(matches!(&panicked, Err(error) if error.to_string().contains("panicked: a bug")), "{panicked:?}");
+    assert!(matches!(beside, Err(StoreError::Busy(_))), "{beside:?}");
+    assert_ne!(world.store.accounts().await?[0].name, "half done");
+    world.store.create_mango(account, after).await?;
+    world.store.check_writable().await
+}
+
+#[tokio::test]
+async fn a_full_disk_makes_the_store_unready_until_there_is_space() -> StoreResult<()> {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let account = world.account().await?;
+    let sender = world.sender(account).await?;
+    world.store.check_writable().await?;
+    let pages: u32 = disk.other().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    set_pages_max(&world.store, pages).await?;
+    let refused = world.accept(&sender, "msg_1", &"x".repeat(1 << 20)).await;
+    assert!(matches!(refused, Err(StoreError::Unwritable(_))), "{refused:?}");
+    let unready = world.store.check_writable().await;
+    assert!(matches!(unready, Err(StoreError::Unwritable(_))), "though so small a write finds room: {unready:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_check_of_readiness_reaches_the_disk() -> StoreResult<()> {
+    let disk = Disk::new();
+    let store = disk.open();
+    store.checkpoint().await?;
+    assert_eq!(log_bytes(&disk), 0);
+    store.check_writable().await?;
+    assert!(log_bytes(&disk) > 0);
     Ok(())
 }
 
@@ -216,8 +266,4 @@ async fn set_pages_max(store: &SqliteStore, pages: u32) -> StoreResult<()> {
             connection.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(())).map_err(broken)
         })
         .await
-}
-
-fn log_bytes(disk: &Disk) -> u64 {
-    fs::metadata(disk.path().with_extension("db-wal")).map_or(0, |file| file.len())
 }

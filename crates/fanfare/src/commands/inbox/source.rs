@@ -137,7 +137,7 @@ async fn replace_keys(args: SourceKeysArgs) -> anyhow::Result<()> {
 }
 
 async fn list(args: SourceListArgs) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
+    let store = args.database.open_to_read()?;
     let account = the_account(&store, args.account.account).await?.id;
     let rows: Vec<SourceRow> = store.sources(account).await?.into_iter().map(SourceRow::from).collect();
     output::print_list(args.output.format(), &rows, "no source yet; make one with fanfare inbox source create")
