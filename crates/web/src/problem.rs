@@ -107,10 +107,13 @@ impl Problem {
 
     /// Not ready to serve. What is known about the disk is told; any other cause is for the log.
     pub(crate) fn not_ready(cause: &StoreError) -> Problem {
-        tracing::warn!(%cause, "not ready");
         let detail = match cause {
-            StoreError::Unwritable(_) | StoreError::DiskFailed(_) | StoreError::Busy(_) => cause.to_string(),
-            _ => "the store cannot be written now; see the log".to_owned(),
+            // The store has told the log already; whoever asks every second need not tell it again.
+            StoreError::Unwritable(_) | StoreError::DiskFailed(_) => cause.to_string(),
+            _ => {
+                tracing::warn!(%cause, "not ready");
+                "the store cannot be written now; see the log".to_owned()
+            }
         };
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use store::{FailPoint, Lease, Room, StoreResult};
+use store::{FailPoint, Lease, Room, StoreError, StoreResult};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -115,8 +115,11 @@ impl LaneSupervisor {
     fn start(&mut self, lease: Lease) {
         let (context, shared) = (self.context.clone(), self.shared.clone());
         let task = self.running.spawn(async move {
-            if let Err(error) = Lane::new(context, lease, shared).run().await {
+            if let Err(error) = Lane::new(context.clone(), lease, shared).run().await {
                 tracing::warn!(endpoint = %lease.endpoint, %error, "a lane was left; it is taken up again when it is due");
+                if matches!(error, StoreError::Unwritable(_) | StoreError::Busy(_)) {
+                    give_back(&context, lease).await;
+                }
             }
         });
         self.lanes.insert(task.id(), (lease.account, lease.endpoint));
@@ -155,6 +158,17 @@ impl LaneSupervisor {
         }
         while let Some(ended) = self.running.try_join_next_with_id() {
             self.forget(ended);
+        }
+    }
+}
+
+/// Gives back a lane that was left because the store could not write, as soon as it can: it would lie still for the
+/// rest of its lease.
+async fn give_back(context: &Context, lease: Lease) {
+    loop {
+        match context.lanes.release(lease, context.clock.now()).await {
+            Err(StoreError::Unwritable(_) | StoreError::Busy(_)) => sleep(POLL_INTERVAL_MAX).await,
+            Ok(()) | Err(_) => return,
         }
     }
 }

@@ -40,6 +40,7 @@ async fn send(
     let driving = tokio::spawn(connection);
     let response = sender.send_request(request).await.ok()?;
     let status = response.status().as_u16();
+    assert!(status != 503 || response.headers().contains_key("retry-after"), "it says when to come again");
     let body = response.into_body().collect().await.ok()?.to_bytes();
     drop(sender);
     let _ = driving.await;

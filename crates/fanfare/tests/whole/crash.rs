@@ -18,7 +18,7 @@ const PASSES: [u64; 2] = [0, 7];
 async fn at_every_fail_point_nothing_acknowledged_is_lost() {
     for place in FailPoint::ALL.into_iter().filter(|place| *place != FailPoint::MigrationBeforeCommit) {
         for passes in PASSES {
-            let mut world = World::with_members(MEMBERS).await;
+            let world = World::with_members(MEMBERS).await;
             let ended = match world.start_failing_at(place, passes).await {
                 Some(mut server) => {
                     world.announce_and_send(&server).await;
@@ -50,7 +50,7 @@ const KILLS: usize = 200;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_two_hundred_times_under_load_nothing_acknowledged_is_lost() {
-    let mut world = World::with_members(40).await;
+    let world = World::with_members(40).await;
     let mut chance = Chance(0x5eed);
     for round in 0..KILLS {
         let mut server = world.start().await;
@@ -75,10 +75,10 @@ async fn killed_two_hundred_times_under_load_nothing_acknowledged_is_lost() {
 }
 
 /// Numbers that look random and are the same in each run (Knuth's multiplier).
-struct Chance(u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }

@@ -6,8 +6,11 @@
 mod canary;
 mod client;
 mod crash;
+mod disk;
+mod faults;
 mod interop;
 mod ledger;
+mod power;
 mod receiver;
 mod server;
 mod world;

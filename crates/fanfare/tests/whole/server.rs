@@ -1,8 +1,9 @@
 //! The real binary as a server: started, stopped, killed.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -11,15 +12,22 @@ use serde_json::Value;
 use store::FailPoint;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 /// Far more than any step takes; a hang becomes a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
+/// A free port, and a receiver on this machine.
+const ARGUMENTS: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--allow-target", "127.0.0.0/8"];
+
 pub(crate) struct Server {
     process: Child,
     pub(crate) address: SocketAddr,
+    /// What it has told on stderr since it listened.
+    told: Arc<Mutex<String>>,
+    listening: JoinHandle<()>,
 }
 
 /// How a server's run ended.
@@ -49,8 +57,7 @@ fn command(database: &Path) -> Command {
 impl Server {
     /// Starts it on a free port; `None` where the process ended before it listened.
     pub(crate) async fn start(database: &Path, failing: Option<(FailPoint, u64)>) -> Option<Server> {
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--allow-target", "127.0.0.0/8"];
-        Server::start_with(database, &arguments, failing).await
+        Server::start_with(database, &ARGUMENTS, failing).await
     }
 
     /// Starts it with these arguments.
@@ -61,6 +68,33 @@ impl Server {
     ) -> Option<Server> {
         let mut command = command(database);
         command.args(arguments);
+        Server::spawn(command, failing).await
+    }
+
+    /// Starts it with these settings in its environment.
+    pub(crate) async fn start_in(database: &Path, environment: &[(&'static str, PathBuf)]) -> Option<Server> {
+        let mut command = command(database);
+        command.args(ARGUMENTS).envs(environment.iter().cloned());
+        Server::spawn(command, None).await
+    }
+
+    /// Starts it on a copy of the database in a small file system of its own, which goes with it; the copy's path.
+    /// `None` where this machine lets us mount none.
+    pub(crate) async fn start_on_small_disk(database: &Path, bytes: u64) -> Option<(Server, PathBuf)> {
+        const MOUNT: &str = "mount -t tmpfs -o size=\"$0\" tmpfs \"$1\" && cp \"$2\" \"$1\" && shift 2 && exec \"$@\"";
+        let directory = database.parent().unwrap().canonicalize().unwrap();
+        let (mounted, name) = (directory.join("small"), database.file_name().unwrap());
+        std::fs::create_dir(&mounted).unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", MOUNT, &bytes.to_string()]);
+        command.args([mounted.as_os_str(), database.as_os_str(), env!("CARGO_BIN_EXE_fanfare").as_ref()]);
+        command.args(ARGUMENTS).env("FANFARE_DATABASE", mounted.join(name)).kill_on_drop(true).stdin(Stdio::null());
+        let server = Server::spawn(command, None).await?;
+        let inside = format!("/proc/{}/root{}", server.process.id().unwrap(), mounted.display());
+        Some((server, Path::new(&inside).join(name)))
+    }
+
+    async fn spawn(mut command: Command, failing: Option<(FailPoint, u64)>) -> Option<Server> {
         if let Some((place, passes)) = failing {
             command.env("FANFARE_FAIL_POINT", format!("{place}:{passes}"));
         }
@@ -69,9 +103,15 @@ impl Server {
         while let Some(line) = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap() {
             if let Some((_, address)) = line.split_once("listening on  http://") {
                 let address = address.trim().parse().unwrap();
+                let told: Arc<Mutex<String>> = Arc::default();
+                let heard = told.clone();
                 // The pipe must not fill up.
-                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                return Some(Server { process, address });
+                let listening = tokio::spawn(async move {
+                    while let Ok(Some(line)) = lines.next_line().await {
+                        heard.lock().unwrap().push_str(&(line + "\n"));
+                    }
+                });
+                return Some(Server { process, address, told, listening });
             }
         }
         None
@@ -97,6 +137,17 @@ impl Server {
         let ended = timeout(PATIENCE, dying).await.expect("it dies or delivers");
         self.kill().await;
         ended
+    }
+
+    pub(crate) fn told(&self) -> String {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// Waits until it ends by itself; its exit code and all it told.
+    pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
+        let status = timeout(PATIENCE, self.process.wait()).await.expect("it ends").unwrap();
+        self.listening.await.unwrap();
+        (status.code(), std::mem::take(&mut *self.told.lock().unwrap()))
     }
 
     pub(crate) async fn kill(&mut self) {

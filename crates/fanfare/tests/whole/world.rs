@@ -1,7 +1,7 @@
 //! A database in a temporary folder, the real binary on it, a receiver, and the ledger.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ const SECRET: [u8; 32] = [7; 32];
 
 pub(crate) struct World {
     directory: TempDir,
+    database: PathBuf,
     receiver: Option<Receiver>,
     key: String,
     mango: String,
@@ -40,8 +41,10 @@ impl Clock for WallClock {
 
 impl World {
     pub(crate) fn empty() -> World {
+        let directory = tempfile::tempdir().unwrap();
         World {
-            directory: tempfile::tempdir().unwrap(),
+            database: directory.path().join("crash.db"),
+            directory,
             receiver: None,
             key: String::new(),
             mango: String::new(),
@@ -86,8 +89,18 @@ impl World {
         client::post(address, path, &headers, body.to_string()).await
     }
 
-    fn database(&self) -> PathBuf {
-        self.directory.path().join("crash.db")
+    /// Where the database is, and nothing else.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.database.clone()
+    }
+
+    /// From now on the database is here.
+    pub(crate) fn move_to(&mut self, database: PathBuf) {
+        self.database = database;
     }
 
     pub(crate) async fn start(&self) -> Server {
@@ -100,44 +113,74 @@ impl World {
     }
 
     /// Saves one more series and sends webhooks to the inbox, noting what is promised. A dead server is no error.
-    pub(crate) async fn announce_and_send(&mut self, server: &Server) {
-        let address = server.address;
+    pub(crate) async fn announce_and_send(&self, server: &Server) {
+        let send = async {
+            for _ in 0..MESSAGES {
+                self.send_one(server.address).await;
+            }
+        };
+        tokio::join!(self.announce(server.address), send);
+    }
+
+    /// Saves one more series; its fan-out where that was promised.
+    pub(crate) async fn announce(&self, address: SocketAddr) -> Option<String> {
+        self.ledger.lock().unwrap().tried += 1;
+        let (201, answer) = self.save(address).await? else { return None };
+        let fan_out = answer["fanOuts"][0]["id"].as_str().unwrap().to_owned();
+        self.ledger.lock().unwrap().announced.push(fan_out.clone());
+        Some(fan_out)
+    }
+
+    /// Saves a series; what came back.
+    pub(crate) async fn save(&self, address: SocketAddr) -> Option<(u16, Value)> {
         let series = json!({
             "title": "Clinic", "link": "https://meet.example.com/abc", "timezone": "Asia/Kolkata",
             "start": "2027-03-05T15:30", "durationMinutes": 60, "recurrence": "FREQ=WEEKLY;COUNT=2",
             "mangoes": [self.mango],
         });
-        let announce = async {
-            self.ledger.lock().unwrap().tried += 1;
-            if let Some((201, answer)) = self.call(address, "/api/v1/webinars", &series).await {
-                let fan_out = answer["fanOuts"][0]["id"].as_str().unwrap().to_owned();
-                self.ledger.lock().unwrap().announced.push(fan_out);
-            }
-        };
-        let send = async {
-            for _ in 0..MESSAGES {
-                self.send_one(address).await;
-            }
-        };
-        tokio::join!(announce, send);
+        self.call(address, "/api/v1/webinars", &series).await
     }
 
-    async fn send_one(&self, address: SocketAddr) {
-        let id = format!("msg_{}", self.ledger.lock().unwrap().sent.len());
-        self.ledger.lock().unwrap().sent.insert(id.clone());
+    /// Sends one more webhook to the inbox; its id where it was acknowledged.
+    pub(crate) async fn send_one(&self, address: SocketAddr) -> Option<String> {
+        let id = {
+            let mut ledger = self.ledger.lock().unwrap();
+            let id = format!("msg_{}", ledger.sent.len());
+            ledger.sent.insert(id.clone());
+            id
+        };
+        let (status, _) = self.send_again(address, &id).await?;
+        (status == 200).then_some(id)
+    }
+
+    /// Sends a webhook under this id, as senders do that were not answered; what came back.
+    pub(crate) async fn send_again(&self, address: SocketAddr, id: &str) -> Option<(u16, Value)> {
         let signer = Signer::new([SigningSecret::from_random(SECRET)]).unwrap();
         let body = format!("{{\"number\":\"{id}\"}}");
         let now = WallClock.now().as_second();
-        let signature = signer.sign(WebhookId::new(&id).unwrap(), now, body.as_bytes());
+        let signature = signer.sign(WebhookId::new(id).unwrap(), now, body.as_bytes());
         let headers = [
-            ("webhook-id", id.as_str()),
+            ("webhook-id", id),
             ("webhook-timestamp", &now.to_string()),
             ("webhook-signature", &signature),
             ("content-type", "application/json"),
         ];
-        if let Some((200, _)) = client::post(address, &format!("/in/{}", self.source), &headers, body.clone()).await {
-            self.ledger.lock().unwrap().acknowledged.insert(id);
+        let answer = client::post(address, &format!("/in/{}", self.source), &headers, body.clone()).await?;
+        if answer.0 == 200 {
+            self.ledger.lock().unwrap().acknowledged.insert(id.to_owned());
         }
+        Some(answer)
+    }
+
+    /// How many of each fan-out are delivered, as the API tells it, where it answers.
+    pub(crate) async fn delivered(&self, address: SocketAddr) -> Option<Vec<(String, u64)>> {
+        let headers = [("x-api-key", self.key.as_str())];
+        let answer = client::get(address, "/api/v1/events?limit=1000", &headers).await;
+        let (200, events) = answer? else { return None };
+        let fan_outs = |event: &Value| event["endpoints"].as_array().unwrap().clone();
+        let told =
+            |fan_out: Value| (fan_out["fanOut"].as_str().unwrap().to_owned(), fan_out["delivered"].as_u64().unwrap());
+        Some(events["data"].as_array().unwrap().iter().flat_map(fan_outs).map(told).collect())
     }
 
     /// Whether everyone of every announcement that was promised has been told.
@@ -163,11 +206,8 @@ impl World {
 
     /// Saves without an answer may have been kept; they are delivered as well.
     async fn is_nothing_pending(&self, server: &Server) -> bool {
-        let headers = [("x-api-key", self.key.as_str())];
-        let (status, events) = client::get(server.address, "/api/v1/events?limit=1000", &headers).await.unwrap();
-        assert_eq!(status, 200, "{events}");
-        let fan_outs = |event: &Value| event["endpoints"].as_array().unwrap().clone();
-        events["data"].as_array().unwrap().iter().flat_map(fan_outs).all(|fan_out| fan_out["delivered"] == self.members)
+        let told = self.delivered(server.address).await;
+        told.is_some_and(|told| told.iter().all(|(_, delivered)| *delivered == self.members as u64))
     }
 
     /// The most copies that one message came in.
