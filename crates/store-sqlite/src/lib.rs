@@ -54,7 +54,7 @@ impl SqliteStore {
     pub fn open_as_server(path: &Path, zones: Zones) -> Result<(SqliteStore, ServerLock), OpenError> {
         let lock = ServerLock::take(path)?;
         let connection = open::writable(path, Some(&lock))?;
-        open::empty_log(&connection, path)?;
+        open::renew_log(&connection, path)?;
         due::void_leases(&connection).map_err(|source| open::told(path, source))?;
         Ok((SqliteStore::on(connection, path, zones)?, lock))
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -74,9 +74,6 @@ pub enum OpenError {
         /// The first migration that differs.
         number: u32,
     },
-    /// Somebody reads for so long that the log cannot be moved into the file before serving.
-    #[error("another program has been reading {0} for {seconds} seconds; let it end first", seconds = BUSY_TIMEOUT.as_secs())]
-    LogBusy(PathBuf),
     /// The linked SQLite can corrupt a database in WAL mode.
     #[error("the linked SQLite {0} has the WAL-reset bug; build Fanfare with its bundled SQLite, at least 3.51.3")]
     FaultySqlite(&'static str),
@@ -102,6 +99,8 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A new file is switched to its log within milliseconds; beyond this something else is wrong.
 const SWITCH_ATTEMPTS_MAX: u32 = 200;
 const SWITCH_PAUSE: Duration = Duration::from_millis(10);
+/// Bytes of the log in memory while it is written again.
+const REWRITE_BYTES: usize = 1 << 20;
 /// KiB of page cache for the writer. Enough for the upper levels of all indexes of a million participants.
 const WRITER_CACHE_KIB: i32 = 16_384;
 /// KiB of page cache for each reader.
@@ -161,13 +160,36 @@ pub(crate) fn writable(path: &Path, lock: Option<&ServerLock>) -> Result<Connect
     Ok(connection)
 }
 
-/// Moves what an earlier process left in the log into the file. Where that process met a failing fsync, the log may be
-/// whole in memory and torn on the disk; to append to it would build on sand.
-pub(crate) fn empty_log(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let is_busy: bool = connection
-        .query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0))
-        .map_err(|source| told(path, source))?;
-    if is_busy { Err(OpenError::LogBusy(path.to_owned())) } else { Ok(()) }
+/// Writes what an earlier process left in the log once more, and flushes it. If that process met a failing fsync, the
+/// log is whole in the system's memory and torn on the disk, and no further fsync would tell: whatever is built on it
+/// would fall with the next power failure. Then its name is flushed; SQLite does that too, but ignores a failure.
+pub(crate) fn renew_log(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let log_path = beside(path, "-wal");
+    let failed = |error: io::Error| OpenError::NotWritable { path: log_path.clone(), reason: error.to_string() };
+    // Nobody appends to the log or begins it anew while we hold the right to write.
+    connection.execute_batch("begin immediate").map_err(|source| told(path, source))?;
+    let renewed = rewrite(&log_path).and_then(|()| {
+        let directory = log_path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    });
+    connection.execute_batch("rollback").map_err(|source| told(path, source))?;
+    renewed.map_err(failed)
+}
+
+/// Every byte again where it is, so that none counts as written already.
+fn rewrite(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut piece = vec![0; REWRITE_BYTES];
+    let mut at = 0;
+    loop {
+        match file.read_at(&mut piece, at)? {
+            0 => return file.sync_all(),
+            length => {
+                file.write_all_at(&piece[..length], at)?;
+                at += length as u64;
+            }
+        }
+    }
 }
 
 /// Makes a new file before SQLite would, which leaves its mode to the umask. What is there keeps the mode it has.

@@ -16,12 +16,15 @@ use crate::world::World;
 use crate::{client, skip};
 
 /// Power failures tried after each fault.
-const FAILURES: usize = 24;
+const FAILURES: usize = 12;
 
 /// A fault that comes once.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
-    FlushOfACommit,
+    /// A commit into an empty log flushes the log's head first.
+    FlushOfACommit {
+        after: u32,
+    },
     /// A checkpoint flushes the log, and then the file.
     FlushOfACheckpoint {
         after: u32,
@@ -31,8 +34,8 @@ enum Fault {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fails_ends_the_server_and_a_new_one_has_all_that_was_acknowledged() {
-    let checkpoints = [0, 1].map(|after| Fault::FlushOfACheckpoint { after });
-    for fault in [Fault::FlushOfACommit, Fault::Writes].into_iter().chain(checkpoints) {
+    let flushes = [0, 1].map(|after| [Fault::FlushOfACommit { after }, Fault::FlushOfACheckpoint { after }]);
+    for fault in flushes.into_iter().flatten().chain([Fault::Writes]) {
         let world = World::with_members(40).await;
         let disk = FaultyDisk::under(world.directory());
         let start = async || Server::start_in(&world.database(), &disk.environment()).await.expect("it starts");
@@ -58,16 +61,46 @@ async fn a_disk_that_fails_ends_the_server_and_a_new_one_has_all_that_was_acknow
     }
 }
 
+/// What was written and could not be flushed stands in the system's memory, where the next start finds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failed_flush_and_a_kill_nothing_is_built_on_what_the_disk_has_lost() {
+    let world = World::with_members(40).await;
+    let disk = FaultyDisk::under(world.directory());
+    let start = async || Server::start_in(&world.database(), &disk.environment()).await.expect("it starts");
+    let mut server = start().await;
+    meet(Fault::FlushOfACommit { after: 1 }, &world, &server, &disk).await;
+    server.kill().await;
+    assert!(fs::metadata(world.database().with_extension("db-wal")).unwrap().len() > 0, "it had no time to clean up");
+
+    let mut server = start().await;
+    let promises = load(&world, &server, &disk).await;
+    server.kill().await;
+    let judged = judge(&disk.recording(), &promises, FAILURES);
+    assert!(judged.kept > 1_000 && judged.broken == 0, "{judged:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_disk_fails_at_the_start_does_not_start() {
+    let world = World::with_members(1).await;
+    let disk = FaultyDisk::under(world.directory());
+    // The log, and the name of the log.
+    for after in [0, 1] {
+        disk.fail_a_flush_after(after);
+        assert!(Server::start_in(&world.database(), &disk.environment()).await.is_none(), "after {after} flushes");
+        assert_eq!(disk.failures(), after + 1);
+    }
+}
+
 /// Lets it happen, in the midst of a request where one meets it.
 async fn meet(fault: Fault, world: &World, server: &Server, disk: &FaultyDisk) {
     match fault {
         // The log has just been written to, so that the idle server will move it into the file.
         Fault::FlushOfACheckpoint { after } => return disk.fail_a_flush_after(after),
-        Fault::FlushOfACommit | Fault::Writes => sleep(IDLE).await,
-    }
-    match fault {
+        Fault::FlushOfACommit { after } => {
+            sleep(IDLE).await;
+            disk.fail_a_flush_after(after);
+        }
         Fault::Writes => disk.fail_writes(Some(Errno::EIO)),
-        Fault::FlushOfACommit | Fault::FlushOfACheckpoint { .. } => disk.fail_a_flush_after(0),
     }
     let (status, answer) = world.save(server.address).await.expect("it answers before it ends");
     assert_eq!((status, answer["code"].as_str()), (503, Some("disk_failed")), "{fault:?}: {answer}");

@@ -124,7 +124,6 @@ impl World {
 
     /// Saves one more series; its fan-out where that was promised.
     pub(crate) async fn announce(&self, address: SocketAddr) -> Option<String> {
-        self.ledger.lock().unwrap().tried += 1;
         let (201, answer) = self.save(address).await? else { return None };
         let fan_out = answer["fanOuts"][0]["id"].as_str().unwrap().to_owned();
         self.ledger.lock().unwrap().announced.push(fan_out.clone());
@@ -138,6 +137,7 @@ impl World {
             "start": "2027-03-05T15:30", "durationMinutes": 60, "recurrence": "FREQ=WEEKLY;COUNT=2",
             "mangoes": [self.mango],
         });
+        self.ledger.lock().unwrap().tried += 1;
         self.call(address, "/api/v1/webinars", &series).await
     }
 
