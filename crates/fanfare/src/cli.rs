@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use wire::AccountId;
 
 use crate::commands::account::AccountCommand;
+use crate::commands::backup::BackupArgs;
 use crate::commands::bench::BenchCommand;
 use crate::commands::deliveries::DeliveriesCommand;
 use crate::commands::demo::DemoArgs;
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     /// Look into the inbox, and make the places it accepts webhooks at.
     #[command(subcommand)]
     Inbox(InboxCommand),
+    /// Copy the database into a new file while the server works on it.
+    Backup(BackupArgs),
     /// Measure what one delivery and one acceptance cost on this machine.
     #[command(subcommand)]
     Bench(BenchCommand),

@@ -91,7 +91,7 @@ impl DatabaseArgs {
     }
 
     /// The file of the database there is.
-    fn find(&self) -> anyhow::Result<PathBuf> {
+    pub(crate) fn find(&self) -> anyhow::Result<PathBuf> {
         let Database::Sqlite(path) = self.choose()?;
         if !path.try_exists().with_context(|| format!("cannot look for {}", path.display()))? {
             bail!("there is no database {}; name it with --database, or make it with fanfare serve", path.display());

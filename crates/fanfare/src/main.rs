@@ -41,6 +41,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(args) => block_on(commands::import::run(args)),
         Command::Deliveries(command) => done(block_on(commands::deliveries::run(command))),
         Command::Inbox(command) => done(block_on(commands::inbox::run(command))),
+        Command::Backup(args) => done(block_on(commands::backup::run(args))),
         // It binds its threads to cores, so it makes its own runtime.
         Command::Bench(command) => done(commands::bench::run(command)),
     }

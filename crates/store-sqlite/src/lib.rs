@@ -5,6 +5,7 @@ mod accounts;
 mod announce;
 mod audience;
 mod backlog;
+mod backup;
 mod catalog;
 mod columns;
 mod due;
@@ -27,6 +28,7 @@ use store::StoreResult;
 use tokio::sync::Mutex;
 use webinar::Zones;
 
+pub use backup::{BackupError, back_up};
 pub use open::{OpenError, ServerLock, flush_late_for_a_test};
 pub use writer::CommitStats;
 

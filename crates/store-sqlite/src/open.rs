@@ -168,10 +168,7 @@ pub(crate) fn renew_log(connection: &Connection, path: &Path) -> Result<(), Open
     let failed = |error: io::Error| OpenError::NotWritable { path: log_path.clone(), reason: error.to_string() };
     // Nobody appends to the log or begins it anew while we hold the right to write.
     connection.execute_batch("begin immediate").map_err(|source| told(path, source))?;
-    let renewed = rewrite(&log_path).and_then(|()| {
-        let directory = log_path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
-    });
+    let renewed = rewrite(&log_path).and_then(|()| flush_name(&log_path));
     connection.execute_batch("rollback").map_err(|source| told(path, source))?;
     renewed.map_err(failed)
 }
@@ -192,12 +189,27 @@ fn rewrite(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Flushes a file and its name.
+pub(crate) fn flush(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()?;
+    flush_name(path)
+}
+
+fn flush_name(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
 /// Makes a new file before SQLite would, which leaves its mode to the umask. What is there keeps the mode it has.
 fn create_private(path: &Path) -> io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path) {
+    match create_new_private(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
+}
+
+pub(crate) fn create_new_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path).map(drop)
 }
 
 /// Settings on which promises rest, as SQLite gives them back.

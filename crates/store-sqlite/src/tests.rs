@@ -1,9 +1,9 @@
 //! Tests of the store: the contract every store owes, and what is SQLite's own.
 
 mod contract;
+mod damage;
 mod opening;
 mod plans;
-
 mod writing;
 
 use std::path::{Path, PathBuf};

@@ -36,6 +36,59 @@ fn a_file_that_cannot_be_written_is_refused_with_its_name() {
 }
 
 #[test]
+fn a_file_of_another_owner_is_refused_with_its_name() {
+    let world = World::new();
+    world.create_account();
+    fs::set_permissions(world.path("."), Permissions::from_mode(0o777)).unwrap();
+    let copy = world.path("fanfare");
+    fs::copy(BINARY, &copy).unwrap();
+    let is_root = Uid::effective().is_root();
+    if !is_root {
+        // Who cannot give a file away can lock himself out.
+        fs::set_permissions(world.path("fanfare.db"), Permissions::from_mode(0)).unwrap();
+    }
+    let as_other = |arguments: &[&str]| {
+        world.run_with(&copy, arguments, |command| if is_root { command.uid(NOBODY) } else { command })
+    };
+    as_other(&["serve", "--listen", "127.0.0.1:0"]).failed_with(1, &["cannot write", "fanfare.db", "owner"]);
+    as_other(&["account", "list"]).failed_with(1, &["cannot read ./fanfare.db", "may you read it"]);
+}
+
+#[test]
+fn commands_that_look_leave_an_older_schema_alone() {
+    let world = World::new();
+    world.create_account();
+    let connection = rusqlite::Connection::open(world.path("fanfare.db")).unwrap();
+    connection.pragma_update(None, "user_version", 0).unwrap();
+    for command in [&["account", "list"][..], &["deliveries", "list"], &["inbox", "list"]] {
+        world.run(command).failed_with(1, &["has schema 0", "fanfare serve of this version brings it up to date"]);
+    }
+}
+
+#[test]
+fn a_schema_of_another_build_is_refused_with_its_mend() {
+    let world = World::new();
+    world.create_account();
+    let connection = rusqlite::Connection::open(world.path("fanfare.db")).unwrap();
+    connection.execute_batch("update migration set digest = zeroblob(32)").unwrap();
+    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["account", "list"]] {
+        world.run(command).failed_with(1, &["another build of Fanfare", "begin with a new file"]);
+    }
+}
+
+#[test]
+fn a_copy_is_made_beside_a_server_and_overwrites_nothing() {
+    let world = World::new();
+    let (account, _) = world.create_account();
+    let _serving = world.serve();
+    let ran = world.run(&["backup", "--to", "copy.db", "--json"]);
+    assert_eq!(ran.json()["file"], "copy.db", "{ran:?}");
+    world.run(&["backup", "--to", "copy.db"]).failed_with(1, &["cannot write copy.db", "name a new file"]);
+    let listed = world.run(&["account", "list", "--json", "--database", "copy.db"]);
+    assert_eq!(listed.json()["id"].as_str().or(listed.json()["account"].as_str()), Some(&*account), "{listed:?}");
+}
+
+#[test]
 fn a_directory_that_is_not_there_is_refused_with_its_name() {
     let world = World::new();
     let ran = world.run(&["serve", "--database", "sqlite:nowhere/fanfare.db", "--listen", "127.0.0.1:0"]);

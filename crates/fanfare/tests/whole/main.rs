@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "what is skipped is said aloud; processes talk by it")]
 
+mod backup;
 mod canary;
 mod client;
 mod crash;

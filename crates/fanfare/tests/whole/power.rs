@@ -121,7 +121,7 @@ pub(crate) fn judge(recording: &Recording, promises: &Promises, failures: usize)
         for fate in (0..TORN).map(|seed| Fate::Torn { seed: position ^ seed }).chain([Fate::Lost]) {
             let directory = tempfile::tempdir().unwrap();
             replay.write_image(directory.path(), fate);
-            let kept = Kept::read(directory.path(), &format!("at {position}, {fate:?}"));
+            let kept = Kept::read(&directory.path().join("crash.db"), &format!("at {position}, {fate:?}"));
             let due = promises.iter().filter(|(made, _)| *made <= position);
             let (held, broken): (Vec<_>, Vec<_>) = due.partition(|(_, promise)| kept.has(promise));
             judged.kept += held.len();
@@ -143,16 +143,15 @@ fn moments(recording: &Recording, promises: &Promises, count: usize) -> Vec<u64>
     moments
 }
 
-/// What is in a database after a power failure.
-struct Kept {
-    messages: BTreeSet<String>,
+/// What is in a database that nobody uses, be it of a power failure or a copy.
+pub(crate) struct Kept {
+    pub(crate) messages: BTreeSet<String>,
     delivered: BTreeMap<Vec<u8>, u64>,
 }
 
 impl Kept {
-    fn read(directory: &Path, what: &str) -> Kept {
-        let path = directory.join("crash.db");
-        let opened = SqliteStore::open_as_server(&path, Zones::bundled());
+    pub(crate) fn read(path: &Path, what: &str) -> Kept {
+        let opened = SqliteStore::open_as_server(path, Zones::bundled());
         drop(opened.unwrap_or_else(|error| panic!("{what}: {error}")));
         let database = Connection::open(path).unwrap();
         let verdict: String = database.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();
@@ -164,7 +163,7 @@ impl Kept {
         Kept { messages, delivered: rows.unwrap().map(Result::unwrap).collect() }
     }
 
-    fn has(&self, promise: &Promise) -> bool {
+    pub(crate) fn has(&self, promise: &Promise) -> bool {
         let delivered = |fan_out: &str| {
             let id: FanOutId = fan_out.parse().unwrap();
             self.delivered.get(&id.as_bytes()[..]).copied()

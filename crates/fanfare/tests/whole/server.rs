@@ -48,6 +48,13 @@ pub(crate) async fn create_account(database: &Path) -> String {
     made["apiKey"].as_str().unwrap().to_owned()
 }
 
+/// Copies the database; what the command tells.
+pub(crate) async fn back_up(database: &Path, to: &Path) -> String {
+    let ran = command(database).arg("backup").arg("--to").arg(to).output().await.unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
+}
+
 fn command(database: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
     command.env("FANFARE_DATABASE", database).kill_on_drop(true).stdin(Stdio::null());
