@@ -45,7 +45,7 @@ fn a_file_of_another_owner_is_refused_with_its_name() {
     let is_root = Uid::effective().is_root();
     if !is_root {
         // Who cannot give a file away can lock himself out.
-        fs::set_permissions(world.path("fanfare.db"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(world.path("fanfare.db"), Permissions::from_mode(0o000)).unwrap();
     }
     let as_other = |arguments: &[&str]| {
         world.run_with(&copy, arguments, |command| if is_root { command.uid(NOBODY) } else { command })
