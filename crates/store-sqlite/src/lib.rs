@@ -8,6 +8,7 @@ mod backlog;
 mod catalog;
 mod columns;
 mod due;
+mod failures;
 mod inbox;
 mod journal;
 mod lanes;

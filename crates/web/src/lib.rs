@@ -2,6 +2,7 @@
 //! domain types, calls the store and answers; it decides nothing. The only code that knows status codes and HTML.
 
 mod app;
+mod attempt_view;
 mod body;
 mod caller;
 mod context;

@@ -3,6 +3,7 @@
 
 mod backlog;
 mod delivery;
+mod details;
 mod failure;
 mod receiver;
 mod world;
