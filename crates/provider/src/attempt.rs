@@ -69,6 +69,21 @@ pub struct FailureDetail {
     pub reason: Reason,
 }
 
+/// A webhook that was sent only to try an endpoint, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestReport {
+    /// The headers sent, signature and all.
+    pub headers: Vec<(String, String)>,
+    /// The body sent, JSON.
+    pub body: Vec<u8>,
+    /// What came back.
+    pub outcome: Outcome,
+    /// Where the time went.
+    pub phases: Phases,
+    /// Why it failed; none for a success.
+    pub reason: Option<Reason>,
+}
+
 impl Failure {
     const ALL: [Failure; 7] = [
         Failure::Dns,

@@ -26,11 +26,12 @@ mod routes;
 mod serve;
 mod sources;
 mod subscriptions;
+mod test_sends;
 #[cfg(test)]
 mod tests;
 mod webinars;
 
-pub use context::{Context, Dashboard, Halves, Limits, ReadinessCheck, WebSettings};
+pub use context::{Context, Dashboard, Halves, Limits, ReadinessCheck, TestSend, WebSettings};
 pub use serve::serve;
 
 /// All routes but the inbox's `/in/{source}`, which [`serve`] answers before any router.

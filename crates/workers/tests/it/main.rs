@@ -6,4 +6,5 @@ mod delivery;
 mod details;
 mod failure;
 mod receiver;
+mod test_send;
 mod world;
