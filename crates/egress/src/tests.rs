@@ -7,3 +7,6 @@ mod names;
 mod reasons;
 mod tls;
 mod world;
+
+pub(crate) use tls::Identity;
+pub(crate) use world::roots;

@@ -15,13 +15,13 @@ use crate::{Egress, Exchange, Failure, FailureKind, Limits, Phase, client_config
 
 /// A self-signed certificate and its key.
 #[derive(Clone)]
-pub(super) struct Identity {
-    pub(super) certificate: Vec<u8>,
+pub(crate) struct Identity {
+    pub(crate) certificate: Vec<u8>,
     key: Vec<u8>,
 }
 
 impl Identity {
-    pub(super) fn of(name: &str) -> Self {
+    pub(crate) fn of(name: &str) -> Self {
         Self::made(CertificateParams::new(vec![name.to_owned()]).unwrap())
     }
 
