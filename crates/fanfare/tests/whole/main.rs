@@ -6,6 +6,7 @@
 mod canary;
 mod client;
 mod crash;
+mod endless;
 mod interop;
 mod ledger;
 mod receiver;
