@@ -88,8 +88,8 @@ impl Failure {
     pub(crate) fn of_exchange(error: &hyper::Error, phase: Phase) -> Self {
         let io_error = find_cause::<io::Error>(error);
         let inner = io_error.and_then(io::Error::get_ref);
-        let is_spent = inner.is_some_and(|inner| inner.is::<AllowanceSpent>());
-        let is_of_tls = inner.is_some_and(|inner| inner.is::<rustls::Error>());
+        let is_spent = inner.and_then(|inner| inner.downcast_ref::<AllowanceSpent>()).is_some();
+        let is_of_tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
         let is_malformed_body = io_error
             .is_some_and(|cause| matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData));
         let kind = if is_spent || error.is_parse_too_large() {
