@@ -13,6 +13,9 @@ const WRITTEN_MAX: usize = 16 * 1024 * 1024;
 /// Ends an attempt that would never end by itself.
 const SOON: Duration = Duration::from_secs(10);
 
+/// A head, what follows it for ever, and what comes of it.
+type Case = (&'static [u8], Vec<u8>, Result<u16, FailureKind>);
+
 /// Answers with `head` and then `piece` for ever; what came of the attempt, and how much could be written.
 async fn endless(head: &'static [u8], piece: Vec<u8>) -> (Result<u16, FailureKind>, usize) {
     let (sender, mut totals) = unbounded_channel();
@@ -37,7 +40,7 @@ async fn no_receiver_can_make_us_take_more_than_a_little() {
     let chunk = [b"1000\r\n", &[b'x'; 4096][..], b"\r\n"].concat();
     let x = || vec![b'x'; 4096];
     let (ok, too_large, bad) = (Ok(200), Err(FailureKind::TooLarge), Err(FailureKind::BadAnswer));
-    let cases: [(&[u8], Vec<u8>, Result<u16, FailureKind>); 14] = [
+    let cases: [Case; 14] = [
         (b"HTTP/1.1 200 OK\r\ncontent-length: 10737418240\r\n\r\n", x(), ok),
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", chunk.clone(), ok),
         (b"HTTP/1.0 200 OK\r\n\r\n", x(), ok),

@@ -1,7 +1,7 @@
 //! What is kept of attempts that failed.
 
 use provider::attempt::FailureDetail;
-use store::{DeliveryStatus, Journal, Subscriptions};
+use store::{AttemptRecord, DeliveryStatus, Journal, Subscriptions};
 
 use crate::receiver::Answer;
 use crate::world::{ACCOUNT, World};
@@ -41,7 +41,7 @@ async fn every_failed_attempt_is_kept_and_a_success_has_nothing() {
     let delivery = world.deliveries().await.remove(0);
     assert_eq!((delivery.status, delivery.attempts), (DeliveryStatus::Delivered, 3));
     let attempts = world.store.delivery(ACCOUNT, delivery.id).await.unwrap().unwrap().attempts;
-    let words: Vec<_> = attempts.iter().map(|attempt| attempt.in_words()).collect();
+    let words: Vec<_> = attempts.iter().map(AttemptRecord::in_words).collect();
     assert_eq!(words, ["HTTP 422", "HTTP 422", "HTTP 200"]);
     assert_eq!(attempts.iter().filter(|attempt| attempt.failure.is_some()).count(), 2);
 }
