@@ -56,7 +56,7 @@ async fn look_up(egress: &Egress, url: &TargetUrl, progress: &mut Progress) -> R
     let answer = timeout(egress.limits().dns, egress.0.resolver.resolve(name)).await;
     progress.phases.dns = Some(started.elapsed());
     match answer {
-        Err(_) => Err(Failure::timeout(Phase::Dns)),
+        Err(_) => Err(Failure::timeout(Phase::Dns, egress.limits().dns)),
         Ok(Err(error)) => Err(Failure::new(FailureKind::Dns, with_causes(&*error))),
         Ok(Ok(addresses)) if addresses.is_empty() => Err(Failure::new(FailureKind::Dns, "the name has no address")),
         Ok(Ok(addresses)) => Ok(addresses),
@@ -69,15 +69,15 @@ async fn connect(egress: &Egress, mut vetted: Vec<SocketAddr>) -> Result<TcpStre
     vetted.sort_by_key(SocketAddr::is_ipv6);
     vetted.truncate(CONNECT_TRIES_MAX);
     let deadline = Instant::now() + egress.limits().connect;
-    let mut failure = Failure::timeout(Phase::Connect);
+    let mut failure = Failure::timeout(Phase::Connect, egress.limits().connect);
     let mut tries_left = u32::try_from(vetted.len()).unwrap_or(u32::MAX);
     for address in vetted {
         let share = deadline.saturating_duration_since(Instant::now()) / tries_left;
         tries_left -= 1;
         failure = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return prepare(stream, address),
-            Ok(Err(error)) => Failure::new(FailureKind::Connect, format!("{address}: {error}")),
-            Err(_) => Failure::timeout(Phase::Connect),
+            Ok(Err(error)) => Failure::of_connecting(&error, format!("{address}: {error}")),
+            Err(_) => Failure::timeout(Phase::Connect, egress.limits().connect),
         };
     }
     Err(failure)
@@ -97,7 +97,7 @@ fn prepare(stream: TcpStream, vetted: SocketAddr) -> Result<TcpStream, Failure> 
 async fn shake_hands(egress: &Egress, name: ServerName<'static>, stream: TcpStream) -> Result<Transport, Failure> {
     match timeout(egress.limits().tls, egress.0.tls.connect(name, stream)).await {
         Ok(Ok(stream)) => Ok(Transport::Tls(Box::new(stream))),
-        Ok(Err(error)) => Err(Failure::new(FailureKind::Tls, with_causes(&error))),
-        Err(_) => Err(Failure::timeout(Phase::Tls)),
+        Ok(Err(error)) => Err(Failure::of_handshake(&error)),
+        Err(_) => Err(Failure::timeout(Phase::Tls, egress.limits().tls)),
     }
 }

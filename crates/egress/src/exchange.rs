@@ -1,10 +1,10 @@
 //! What became of one attempt: the answer or the failure, how long each phase took, and whom we talked to.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
+use provider::attempt::Phases;
 
 use crate::failure::{Failure, Phase};
 use crate::limits::{LOCATION_BYTES_MAX, RETRY_AFTER_BYTES_MAX};
@@ -31,23 +31,6 @@ pub struct Answer {
     pub location: Option<String>,
     /// The first 1 KiB of the body, as sent (never decompressed).
     pub body_head: Bytes,
-}
-
-/// Times of an attempt; a phase that did not happen or did not end has none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Phases {
-    /// Lookup; none for addresses and reused connections.
-    pub dns: Option<Duration>,
-    /// TCP connection.
-    pub connect: Option<Duration>,
-    /// TLS handshake.
-    pub tls: Option<Duration>,
-    /// From handing the request to the connection until the answer's head was read.
-    pub first_byte: Option<Duration>,
-    /// The whole attempt.
-    pub total: Duration,
-    /// Whether a kept-alive connection was used.
-    pub reused: bool,
 }
 
 /// Filled in while an attempt runs, so that it survives the attempt's being cut off.

@@ -1,6 +1,10 @@
-//! Why an attempt has no answer: a coarse kind for everyone, the detail for the operator's log only.
+//! Why an attempt has no answer: a coarse kind to branch on, words for everyone, the detail for the operator's log only.
 
+mod words;
+
+use std::borrow::Cow;
 use std::error::Error;
+use std::time::Duration;
 use std::{fmt, io};
 
 use provider::target::TargetError;
@@ -12,6 +16,8 @@ use crate::stream::AllowanceSpent;
 pub struct Failure {
     /// What to branch on.
     pub kind: FailureKind,
+    /// In words, with the mend; names no address that a name led to.
+    pub reason: Cow<'static, str>,
     /// Addresses and error texts of libraries: for the operator's log, never for tenants.
     pub detail: String,
 }
@@ -53,29 +59,51 @@ pub enum Phase {
 }
 
 impl Failure {
+    /// With the words that hold for every failure of this kind.
     pub(crate) fn new(kind: FailureKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into() }
+        Self::because(words::of_kind(kind), kind, detail)
     }
 
-    pub(crate) fn timeout(phase: Phase) -> Self {
-        Self::new(FailureKind::Timeout(phase), format!("time was up while {phase}"))
+    fn because(reason: impl Into<Cow<'static, str>>, kind: FailureKind, detail: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into(), detail: detail.into() }
+    }
+
+    /// `limit` is that of the phase, or of the whole attempt where that came first.
+    pub(crate) fn timeout(phase: Phase, limit: Duration) -> Self {
+        let detail = format!("time was up while {phase}");
+        Self::because(words::of_timeout(phase, limit), FailureKind::Timeout(phase), detail)
+    }
+
+    /// Classifies what the system says of a connection that was not made.
+    pub(crate) fn of_connecting(error: &io::Error, detail: String) -> Self {
+        Self::because(words::of_connecting(error), FailureKind::Connect, detail)
+    }
+
+    /// Classifies what rustls reports of a handshake.
+    pub(crate) fn of_handshake(error: &io::Error) -> Self {
+        Self::because(words::of_handshake(error), FailureKind::Tls, with_causes(error))
     }
 
     /// Classifies what hyper reports after the request was handed to a connection.
     pub(crate) fn of_exchange(error: &hyper::Error, phase: Phase) -> Self {
         let io_error = find_cause::<io::Error>(error);
-        let is_spent =
-            io_error.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<AllowanceSpent>()).is_some();
+        let inner = io_error.and_then(io::Error::get_ref);
+        let is_spent = inner.and_then(|inner| inner.downcast_ref::<AllowanceSpent>()).is_some();
+        let is_of_tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
         let is_malformed_body = io_error
             .is_some_and(|cause| matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData));
         let kind = if is_spent || error.is_parse_too_large() {
             FailureKind::TooLarge
-        } else if error.is_parse() || is_malformed_body {
+        } else if error.is_parse() || (is_malformed_body && !is_of_tls) {
             FailureKind::BadAnswer
         } else {
             FailureKind::ConnectionLost
         };
-        Self::new(kind, format!("while {phase}: {}", with_causes(error)))
+        let reason = match kind {
+            FailureKind::ConnectionLost => words::of_lost_connection(io_error, phase),
+            _ => words::of_kind(kind),
+        };
+        Self::because(reason, kind, format!("while {phase}: {}", with_causes(error)))
     }
 
     /// A stable code of the coarse kind.
@@ -102,18 +130,7 @@ impl From<TargetError> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            FailureKind::Dns => f.write_str("the host name could not be looked up; check its spelling and DNS records"),
-            FailureKind::InvalidTarget => f.write_str("the URL leads to an address that may not be called"),
-            FailureKind::Connect => f.write_str("the host did not accept a connection; check host, port and firewall"),
-            FailureKind::Tls => f.write_str(
-                "the TLS handshake failed; check the certificate's name, issuer and dates, and TLS 1.2 or 1.3",
-            ),
-            FailureKind::Timeout(phase) => write!(f, "time was up while {phase}"),
-            FailureKind::ConnectionLost => f.write_str("the connection ended before the answer was complete"),
-            FailureKind::BadAnswer => f.write_str("the answer is not valid HTTP/1.1"),
-            FailureKind::TooLarge => f.write_str("the head of the answer is too large"),
-        }
+        f.write_str(&self.reason)
     }
 }
 

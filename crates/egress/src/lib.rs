@@ -19,7 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use provider::target::{TargetPolicy, TargetUrl};
 use tokio_rustls::TlsConnector;
 
-pub use exchange::{Answer, Exchange, Phases};
+pub use exchange::{Answer, Exchange};
 pub use failure::{Failure, FailureKind, Phase};
 pub use limits::Limits;
 pub use origin::Origin;

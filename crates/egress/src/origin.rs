@@ -52,11 +52,12 @@ impl Origin {
     /// request of which no byte was written moves from a stale connection to another one.
     pub async fn post(&self, headers: HeaderMap, body: Bytes, total: Duration) -> Exchange {
         let started = Instant::now();
-        let deadline = started + total.min(self.0.egress.limits().total);
+        let total = total.min(self.0.egress.limits().total);
+        let deadline = started + total;
         let mut progress = Progress::new();
         let result = match timeout_at(deadline, self.attempt(headers, body, started, &mut progress)).await {
             Ok(result) => result,
-            Err(_) => Err(Failure::timeout(progress.phase)),
+            Err(_) => Err(Failure::timeout(progress.phase, total)),
         };
         let Progress { mut phases, peer, .. } = progress;
         phases.total = started.elapsed();

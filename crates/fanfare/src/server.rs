@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use web::{Dashboard, Halves, Limits, WebSettings};
 use webinar::Zones;
 use wire::NodeId;
-use workers::{Bounds, LaneSupervisor};
+use workers::{Bounds, LaneSupervisor, TestSender};
 
 use crate::clock::{SystemChance, SystemClock};
 
@@ -60,10 +60,12 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let hint = Arc::new(Notify::new());
 
-        let lanes = match parts.halves {
-            Halves::Both | Halves::Provider => Some(lanes(&parts, hint.clone(), stopped.clone())?),
+        let delivering = match parts.halves {
+            Halves::Both | Halves::Provider => Some(delivering(&parts, hint.clone())?),
             Halves::Receiver => None,
         };
+        let test_send = delivering.clone().map(|context| test_send(TestSender::new(context, parts.zones.clone())));
+        let lanes = delivering.map(|context| lanes(context, stopped.clone()));
         let context = web::Context {
             store: Arc::new(parts.store.clone()),
             clock: Arc::new(SystemClock),
@@ -71,6 +73,7 @@ impl Server {
             zones: parts.zones,
             targets: Arc::new(parts.targets),
             lanes_hint: hint,
+            test_send,
             readiness: readiness(parts.store.clone(), is_ready.clone()),
             settings: WebSettings {
                 dashboard: parts.dashboard,
@@ -140,14 +143,11 @@ impl Server {
     }
 }
 
-fn lanes(
-    parts: &Parts,
-    hint: Arc<Notify>,
-    stopped: watch::Receiver<bool>,
-) -> anyhow::Result<impl Future<Output = ()> + Send + use<>> {
+/// What all that sends webhooks shares: above all, the one way out.
+fn delivering(parts: &Parts, hint: Arc<Notify>) -> anyhow::Result<workers::Context> {
     let resolver = Arc::new(SystemResolver::from_system()?);
     let egress = Egress::new(parts.targets.clone(), egress::Limits::default(), resolver)?;
-    let context = workers::Context {
+    Ok(workers::Context {
         lanes: Arc::new(parts.store.clone()),
         egress: Arc::new(egress),
         targets: Arc::new(parts.targets.clone()),
@@ -155,10 +155,20 @@ fn lanes(
         chance: Arc::new(SystemChance),
         hint,
         bounds: Bounds::default(),
-    };
+    })
+}
+
+fn lanes(context: workers::Context, stopped: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + use<> {
     let chance: &dyn Chance = &SystemChance;
     let node = NodeId::from_bytes(chance.id_bytes(SystemClock.now()));
-    Ok(LaneSupervisor::new(context, node, stopped).run(DRAIN_TIME))
+    LaneSupervisor::new(context, node, stopped).run(DRAIN_TIME)
+}
+
+fn test_send(sender: TestSender) -> web::TestSend {
+    Arc::new(move |endpoint| {
+        let sender = sender.clone();
+        Box::pin(async move { sender.send(&endpoint).await })
+    })
 }
 
 fn readiness(store: SqliteStore, is_ready: Arc<AtomicBool>) -> web::ReadinessCheck {

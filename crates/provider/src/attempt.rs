@@ -1,6 +1,11 @@
 //! What one attempt to deliver came to, as the judge, the lane and the log speak of it.
 
 use std::fmt;
+use std::time::Duration;
+
+mod reason;
+
+pub use reason::{REASON_CHARS_MAX, Reason};
 
 /// How an attempt ended: with an HTTP status, or before there was one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +34,54 @@ pub enum Failure {
     ConnectionLost = 6,
     /// What came back is not HTTP as we accept it.
     BadAnswer = 7,
+}
+
+/// Times of an attempt; a phase that did not happen or did not end has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Lookup; none for addresses and reused connections.
+    pub dns: Option<Duration>,
+    /// TCP connection.
+    pub connect: Option<Duration>,
+    /// TLS handshake.
+    pub tls: Option<Duration>,
+    /// From handing the request to the connection until the answer's head was read.
+    pub first_byte: Option<Duration>,
+    /// The whole attempt.
+    pub total: Duration,
+    /// Whether a kept-alive connection was used.
+    pub reused: bool,
+}
+
+impl Phases {
+    /// The whole attempt, in tenths of a millisecond, as segments keep it.
+    pub fn total_tenth_ms(&self) -> u32 {
+        u32::try_from(self.total.as_micros() / 100).unwrap_or(u32::MAX)
+    }
+}
+
+/// What is kept of an attempt that failed, beside its outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureDetail {
+    /// Where the time went.
+    pub phases: Phases,
+    /// Why it failed.
+    pub reason: Reason,
+}
+
+/// A webhook that was sent only to try an endpoint, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestReport {
+    /// The headers sent, signature and all.
+    pub headers: Vec<(String, String)>,
+    /// The body sent, JSON.
+    pub body: Vec<u8>,
+    /// What came back.
+    pub outcome: Outcome,
+    /// Where the time went.
+    pub phases: Phases,
+    /// Why it failed; none for a success.
+    pub reason: Option<Reason>,
 }
 
 impl Failure {

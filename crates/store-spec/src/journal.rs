@@ -5,12 +5,13 @@ use std::time::Duration;
 use provider::attempt::Outcome;
 use provider::frontier::Place;
 use store::{
-    AttemptRecord, DeliveryFilter, DeliveryStatus, DeliverySummary, Group, Lease, Store, StoreError, StoreResult,
+    AttemptRecord, DeliveryFilter, DeliveryStatus, DeliverySummary, Group, LastFailure, Lease, Store, StoreError,
+    StoreResult,
 };
 use wire::{AccountId, DeliveryId, EventId, FanOutId, ParticipantNumber};
 
 use crate::World;
-use crate::world::{LEASE, Report, member, refused};
+use crate::world::{LEASE, Report, member, refusal, refused};
 
 const ALL: DeliveryFilter = DeliveryFilter { event: None, endpoint: None, participant: None, status: None };
 /// In the order of the log: newest fan-out first, failures before successes, highest participant first.
@@ -110,7 +111,7 @@ pub async fn a_listed_delivery_tells_how_it_stands<S: Store>(mut world: World<S>
         person: Some(("p8".to_owned(), "p8@example.com".to_owned())),
         status: DeliveryStatus::Abandoned,
         attempts: 10,
-        last: Some(log.record(10, refused(), None)),
+        last: Some(log.refusal(10)),
         next_attempt_at: None,
     };
     assert_eq!(listed[0], base);
@@ -120,7 +121,7 @@ pub async fn a_listed_delivery_tells_how_it_stands<S: Store>(mut world: World<S>
         person: Some(("p2".to_owned(), "p2@example.com".to_owned())),
         status: DeliveryStatus::Retrying,
         attempts: 1,
-        last: Some(log.record(1, refused(), None)),
+        last: Some(log.refusal(1)),
         next_attempt_at: Some(log.at + LEASE),
         ..base.clone()
     };
@@ -131,7 +132,7 @@ pub async fn a_listed_delivery_tells_how_it_stands<S: Store>(mut world: World<S>
         person: Some(("p7".to_owned(), "p7@example.com".to_owned())),
         status: DeliveryStatus::Delivered,
         attempts: 1,
-        last: Some(log.record(1, Outcome::Answered(200), Some(25))),
+        last: Some(log.success(1)),
         next_attempt_at: None,
         ..base
     };
@@ -147,18 +148,18 @@ pub async fn one_delivery_shows_its_attempts_first_to_last<S: Store>(mut world: 
     for attempt in 1..=2 {
         log.at = world.pass(Duration::from_secs(1));
         world.settle(log.lease, log.report(0).retrying(place, attempt, due)).await?;
-        expected.push(log.record(attempt, refused(), Some(25)));
+        expected.push(log.refusal(attempt));
         let detail = world.store.delivery(log.account, log.id(0, 3)).await?.expect("tried");
         assert_eq!((detail.summary.status, detail.summary.attempts), (DeliveryStatus::Retrying, attempt));
         assert_eq!((detail.summary.next_attempt_at, &detail.attempts), (Some(due), &expected));
     }
     log.at = world.pass(Duration::from_secs(1));
     world.settle(log.lease, log.report(0).delivered_at(3, 3).recovered(3)).await?;
-    expected.push(log.record(3, Outcome::Answered(200), Some(25)));
+    expected.push(log.success(3));
 
     let detail = world.store.delivery(log.account, log.id(0, 3)).await?.expect("delivered");
     assert_eq!((detail.summary.status, detail.summary.attempts), (DeliveryStatus::Delivered, 3));
-    assert_eq!((detail.summary.last, detail.summary.next_attempt_at), (expected.last().copied(), None));
+    assert_eq!((detail.summary.last.as_ref(), detail.summary.next_attempt_at), (expected.last(), None));
     assert_eq!(detail.attempts, expected);
     assert_eq!(log.pages(&world, ALL, 10).await?, [detail.summary]);
     Ok(())
@@ -176,9 +177,52 @@ pub async fn a_straggler_waits_without_an_attempt<S: Store>(mut world: World<S>)
     Ok(())
 }
 
+pub async fn a_failure_without_details_is_shown_without<S: Store>(mut world: World<S>) -> StoreResult<()> {
+    let log = Log::empty(&mut world).await?;
+    let place = Place { participant: 3, index: 3 };
+    world.settle(log.lease, log.report(0).abandoned(place, 1).without_details()).await?;
+    let bare = AttemptRecord { failure: None, ..log.refusal(1) };
+    let listed = log.pages(&world, ALL, 10).await?;
+    assert_eq!(listed[0].last, Some(AttemptRecord { latency_tenth_ms: None, ..bare.clone() }));
+    assert_eq!(world.store.delivery(log.account, log.id(0, 3)).await?.expect("tried").attempts, [bare]);
+    Ok(())
+}
+
+pub async fn an_attempt_made_again_under_its_number_keeps_its_own_failure<S: Store>(
+    mut world: World<S>,
+) -> StoreResult<()> {
+    let mut log = Log::empty(&mut world).await?;
+    let (place, due) = (Place { participant: 3, index: 3 }, world.now() + LEASE);
+    world.settle(log.lease, log.report(0).retrying(place, 1, due)).await?;
+    let first = log.refusal(1);
+    log.at = world.pass(LEASE);
+    world.settle(world.lease().await?, log.report(0).retrying(place, 1, due).without_details()).await?;
+    let again = AttemptRecord { failure: None, ..log.refusal(1) };
+    let detail = world.store.delivery(log.account, log.id(0, 3)).await?.expect("tried");
+    assert_eq!(detail.attempts, [first, again.clone()]);
+    assert_eq!(detail.summary.last, Some(AttemptRecord { latency_tenth_ms: None, ..again }));
+    Ok(())
+}
+
+pub async fn an_endpoint_tells_its_last_failure<S: Store>(mut world: World<S>) -> StoreResult<()> {
+    let mut log = Log::empty(&mut world).await?;
+    let endpoint = log.lease.endpoint;
+    world.settle(log.lease, log.report(0).delivered([1])).await?;
+    assert_eq!(world.endpoint_now(log.account, endpoint).await?.last_failure, None);
+    world.settle(log.lease, log.report(0).abandoned(Place { participant: 2, index: 2 }, 1)).await?;
+    let last = Some(LastFailure { at: log.at, reason: refusal().reason });
+    log.at = world.pass(Duration::from_secs(1));
+    world.settle(log.lease, log.report(0).delivered([3])).await?;
+    assert_eq!(world.endpoint_now(log.account, endpoint).await?.last_failure, last);
+    assert_eq!(world.store.endpoints(log.account, None, 1).await?.items[0].last_failure, last);
+    let other = world.endpoint(log.account).await?;
+    assert_eq!(world.endpoint_now(log.account, other).await?.last_failure, None);
+    Ok(())
+}
+
 pub async fn a_delivery_recorded_twice_is_listed_once<S: Store>(mut world: World<S>) -> StoreResult<()> {
     let mut log = Log::empty(&mut world).await?;
-    let first = log.record(1, Outcome::Answered(200), Some(25));
+    let first = log.success(1);
     world.settle(log.lease, log.report(0).delivered([1, 2, 3])).await?;
     log.at = world.pass(LEASE);
     world.settle(world.lease().await?, log.report(0).delivered([2, 4])).await?;
@@ -186,7 +230,7 @@ pub async fn a_delivery_recorded_twice_is_listed_once<S: Store>(mut world: World
     for size in [1, 2, 10] {
         let listed = log.pages(&world, ALL, size).await?;
         assert_eq!(listed.iter().map(|delivery| delivery.participant).collect::<Vec<_>>(), [4, 3, 2, 1]);
-        assert_eq!(listed[2].last, Some(first), "the receiver had it with the first");
+        assert_eq!(listed[2].last.as_ref(), Some(&first), "the receiver had it with the first");
     }
     let detail = world.store.delivery(log.account, log.id(0, 2)).await?.expect("delivered");
     assert_eq!((detail.attempts.len(), detail.summary.last), (2, Some(first)));
@@ -271,8 +315,13 @@ impl Log {
         DeliveryId::new(self.fan_outs[index], ParticipantNumber::new(participant).expect("small"))
     }
 
-    fn record(&self, number: u16, outcome: Outcome, latency_tenth_ms: Option<u32>) -> AttemptRecord {
-        AttemptRecord { number, outcome, finished_at: self.at, latency_tenth_ms }
+    fn success(&self, number: u16) -> AttemptRecord {
+        let outcome = Outcome::Answered(200);
+        AttemptRecord { number, outcome, finished_at: self.at, latency_tenth_ms: Some(25), failure: None }
+    }
+
+    fn refusal(&self, number: u16) -> AttemptRecord {
+        AttemptRecord { outcome: refused(), failure: Some(refusal()), ..self.success(number) }
     }
 
     fn shape(&self, listed: &[DeliverySummary]) -> Vec<(usize, u64, DeliveryStatus)> {

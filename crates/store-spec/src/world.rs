@@ -19,7 +19,7 @@ use wire::{AccountId, EndpointId, FanOutId, NodeId, Secret, SigningSecret, Subsc
 
 pub use inbound::Sender;
 pub use person::{member, member_who};
-pub use report::{Report, refused};
+pub use report::{Report, refusal, refused};
 pub use series::Plan;
 
 /// How long the suite leases lanes for.

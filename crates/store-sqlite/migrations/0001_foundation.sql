@@ -151,6 +151,8 @@ create table lane (
     open_until integer check ((open_until is not null) = (health = 'open')),
     failing_since integer check ((failing_since is not null) = (health = 'open')),
     ended_since integer check ((ended_since is not null) = (health in ('gone', 'disabled'))),
+    last_failure_at integer,
+    last_failure text check ((last_failure is not null) = (last_failure_at is not null)),
     -- The earliest moment at which there is something to do; null while there is nothing.
     due_at integer,
     owner blob,
@@ -250,6 +252,26 @@ create table segment (
 ) strict;
 -- One delivery of a fan-out; the log of a fan-out in falling order; what a crash left beyond the cursor.
 create index segment_by_range on segment (account, fan_out, last_participant, first_participant);
+
+-- What is kept of attempts that failed, beside the outcome in their segment; those that succeed have no row.
+-- Read with the delivery it belongs to, and with the row of the exception whose last attempt it was.
+create table attempt_failure (
+    account integer not null,
+    fan_out blob not null,
+    participant integer not null,
+    attempt integer not null,
+    -- After a crash an attempt may be made again under its number.
+    finished_at integer not null,
+    -- Microseconds, null for a phase that did not happen or did not end.
+    dns integer,
+    connect integer,
+    tls integer,
+    first_byte integer,
+    total integer not null,
+    reused integer not null check (reused in (0, 1)),
+    reason text not null check (length(reason) between 1 and 240),
+    primary key (account, fan_out, participant, attempt, finished_at)
+) strict, without rowid;
 
 create table source (
     account integer not null references account,

@@ -15,6 +15,7 @@ use wire::{AccountId, DeliveryId, EndpointId, EventId, FanOutId, ParticipantNumb
 
 use crate::SqliteStore;
 use crate::columns::{Id, Millis, broken, find, list, number};
+use crate::failures;
 
 #[async_trait]
 impl Journal for SqliteStore {
@@ -111,14 +112,10 @@ impl Listing<'_> {
             return Ok(());
         }
         let state = self.filter.status.map(DeliveryStatus::name);
-        let sql = format!(
-            "{EXCEPTION} and x.participant < ?3 and (?4 is null or x.participant = ?4) and (?5 is null or x.state = ?5)
-             order by x.participant desc limit ?6"
-        );
         let only = self.filter.participant.map(u64::cast_signed);
         let room = (self.wanted - self.found.len()) as i64;
         let values = (number(self.account), fan_out.id.as_bytes(), below, only, state, room);
-        for delivery in list(self.connection, &sql, values, |row| read_exception(row, fan_out))? {
+        for delivery in list(self.connection, &exceptions_sql(), values, |row| read_exception(row, fan_out))? {
             self.push(fan_out, DeliveryPart::Exceptions, delivery);
         }
         Ok(())
@@ -196,10 +193,27 @@ pub(crate) const FAN_OUTS_OF_EVENT: &str = "select fan_out, event, endpoint from
     and (?6 is not 'held' or held > 0) and (?6 not in ('superseded', 'skipped') or ?6 is null or called_off > 0)
     order by fan_out desc limit ?5";
 /// What is due while its lane waits for a failing endpoint is tried when the lane is.
-const EXCEPTION: &str = "select x.participant, x.state, max(x.due_at, coalesce(l.open_until, 0)), x.attempt,
-    x.last_outcome, x.last_at
-    from exception as x left join lane as l on l.account = x.account and l.endpoint = x.endpoint
-    where x.account = ?1 and x.fan_out = ?2";
+fn exception_sql(rest: &str) -> String {
+    let detail = failures::DETAIL;
+    format!(
+        "select x.participant, x.state, max(x.due_at, coalesce(l.open_until, 0)), x.attempt,
+             x.last_outcome, x.last_at, {detail}
+         from exception as x
+         left join lane as l on l.account = x.account and l.endpoint = x.endpoint
+         left join attempt_failure as f on f.account = x.account and f.fan_out = x.fan_out
+             and f.participant = x.participant and f.attempt = x.attempt - (x.state in ('retrying', 'held'))
+             and f.finished_at = x.last_at
+         where x.account = ?1 and x.fan_out = ?2 {rest}"
+    )
+}
+
+/// The exceptions of a fan-out below a participant, highest first.
+pub(crate) fn exceptions_sql() -> String {
+    exception_sql(
+        "and x.participant < ?3 and (?4 is null or x.participant = ?4) and (?5 is null or x.state = ?5)
+         order by x.participant desc limit ?6",
+    )
+}
 
 pub(crate) const SEGMENTS_BELOW: &str = "select outcomes from segment
     where account = ?1 and fan_out = ?2 and first_participant < ?3
@@ -217,7 +231,7 @@ fn delivery(connection: &Connection, account: AccountId, id: DeliveryId) -> Stor
     let Some(fan_out) = fan_out(connection, account, id.fan_out())? else { return Ok(None) };
     let participant = id.participant().get();
     let entries = entries_of(connection, account, fan_out.id, participant)?;
-    let sql = format!("{EXCEPTION} and x.participant = ?3");
+    let sql = exception_sql("and x.participant = ?3");
     let key = (number(account), fan_out.id.as_bytes(), participant.cast_signed());
     let exception = find(connection, &sql, key, |row| read_exception(row, fan_out))?;
     let summary = match (exception, entries.iter().find(|entry| entry.outcome.is_delivered())) {
@@ -225,8 +239,13 @@ fn delivery(connection: &Connection, account: AccountId, id: DeliveryId) -> Stor
         (None, Some(entry)) => delivered(fan_out, entry)?,
         (None, None) => return Ok(None),
     };
-    let attempts = entries.iter().filter_map(attempt_record).collect();
-    Ok(Some(DeliveryDetail { summary: with_person(connection, account, summary)?, attempts }))
+    let mut failures = failures::of_delivery(connection, account, fan_out.id, participant)?;
+    let attempts = entries.iter().filter_map(|entry| {
+        let record = attempt_record(entry)?;
+        let kept = failures.iter().position(|(attempt, at, _)| (*attempt, *at) == (record.number, record.finished_at));
+        Some(AttemptRecord { failure: kept.map(|index| failures.swap_remove(index).2), ..record })
+    });
+    Ok(Some(DeliveryDetail { attempts: attempts.collect(), summary: with_person(connection, account, summary)? }))
 }
 
 /// Every record of one delivery, first attempt first.
@@ -255,6 +274,7 @@ fn attempt_record(entry: &Entry) -> Option<AttemptRecord> {
         outcome: entry.outcome,
         finished_at: Timestamp::from_millisecond(entry.finished_ms).ok()?,
         latency_tenth_ms: Some(entry.latency_tenth_ms),
+        failure: None,
     })
 }
 
@@ -307,11 +327,13 @@ fn read_exception(row: &Row<'_>, fan_out: FanOutRow) -> rusqlite::Result<Deliver
         "superseded" => (DeliveryStatus::Superseded, attempt),
         _ => (DeliveryStatus::Skipped, attempt),
     };
+    let failure = failures::read_detail(row, 6)?;
     let last = outcome.zip(last_at).map(|(outcome, finished_at)| AttemptRecord {
         number: attempts.max(1),
         outcome,
         finished_at,
-        latency_tenth_ms: None,
+        latency_tenth_ms: failure.as_ref().map(|failure| failure.phases.total_tenth_ms()),
+        failure,
     });
     Ok(DeliverySummary {
         id: delivery_id(fan_out.id, participant).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, 0))?,

@@ -9,6 +9,7 @@ mod backup;
 mod catalog;
 mod columns;
 mod due;
+mod failures;
 mod inbox;
 mod journal;
 mod lanes;

@@ -7,6 +7,7 @@ use store::{Exception, ExceptionState, Lease, Settled, Settlement, StoreError, S
 
 use crate::backlog::align;
 use crate::columns::{find, millis, number, run};
+use crate::failures;
 
 /// Writes a settlement, or nothing where the lane has another owner.
 pub(crate) fn settle(connection: &Connection, lease: Lease, settlement: &Settlement) -> StoreResult<Settled> {
@@ -23,6 +24,7 @@ pub(crate) fn settle(connection: &Connection, lease: Lease, settlement: &Settlem
             (number(lease.account), fan_out.as_bytes(), participant.cast_signed()),
         )?;
     }
+    failures::save(connection, lease, &settlement.failures)?;
     if let Some(health) = settlement.health {
         save_health(connection, lease, health)?;
     }

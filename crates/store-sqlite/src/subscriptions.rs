@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use provider::attempt::Reason;
 use provider::lane::LaneState;
 use provider::pace::Rate;
 use provider::settings::{EndpointSettings, OlderVersions};
@@ -11,8 +12,8 @@ use provider::subscription::{Subscription, WebinarFilter};
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, Row};
 use store::{
-    Endpoint, EndpointChange, EndpointSwitch, NewSubscription, Page, StoreResult, Subscribed, SubscriptionRecord,
-    Subscriptions,
+    Endpoint, EndpointChange, EndpointSwitch, LastFailure, NewSubscription, Page, StoreResult, Subscribed,
+    SubscriptionRecord, Subscriptions,
 };
 use webinar::EventType;
 use wire::{AccountId, EndpointId, Secret, SubscriptionId};
@@ -25,7 +26,8 @@ const SUBSCRIPTION: &str =
     "select subscription, endpoint, event_type, webinar, created_at from subscription where account = ?1";
 const ENDPOINT: &str = "select e.endpoint, e.url, e.switch, e.created_at,
     l.health, l.failures, l.slow_window, l.open_until, l.failing_since, l.ended_since,
-    e.rate_per_minute, e.burst, e.concurrency_max, e.older_versions
+    e.rate_per_minute, e.burst, e.concurrency_max, e.older_versions,
+    l.last_failure_at, l.last_failure
     from endpoint as e join lane as l on l.account = e.account and l.endpoint = e.endpoint where e.account = ?1";
 
 #[async_trait]
@@ -249,6 +251,7 @@ fn read_endpoint(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
         health: read_health(row, 4)?,
         settings: read_settings(row, 10)?,
         secrets: Vec::new(),
+        last_failure: read_last_failure(row, 14)?,
     })
 }
 
@@ -263,6 +266,12 @@ fn read_settings(row: &Row<'_>, at: usize) -> rusqlite::Result<EndpointSettings>
             _ => OlderVersions::Deliver,
         },
     })
+}
+
+/// The columns `last_failure_at, last_failure`, the first at `at`.
+fn read_last_failure(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<LastFailure>> {
+    let Some(Millis(ended)) = row.get(at)? else { return Ok(None) };
+    Ok(Some(LastFailure { at: ended, reason: Reason::of_text(row.get_ref(at + 1)?.as_str()?) }))
 }
 
 /// The columns `health, failures, slow_window, open_until, failing_since, ended_since`, the first at `at`.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use provider::attempt::Outcome;
+use provider::attempt::{FailureDetail, Outcome};
 use wire::{AccountId, DeliveryId, EndpointId, EventId, FanOutId};
 
 use crate::{Page, StoreResult};
@@ -85,7 +85,7 @@ pub struct DeliverySummary {
 }
 
 /// One finished attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptRecord {
     /// 1 for the first.
     pub number: u16,
@@ -95,6 +95,15 @@ pub struct AttemptRecord {
     pub finished_at: Timestamp,
     /// From its start to its end, in tenths of a millisecond; `None` where only the row of a retry is left.
     pub latency_tenth_ms: Option<u32>,
+    /// Why it failed and where the time went; `None` for a success, and where it is no longer kept.
+    pub failure: Option<FailureDetail>,
+}
+
+impl AttemptRecord {
+    /// What it came to, in words: the reason where one is kept.
+    pub fn in_words(&self) -> String {
+        self.failure.as_ref().map_or_else(|| self.outcome.to_string(), |failure| failure.reason.to_string())
+    }
 }
 
 /// A delivery with its attempts.

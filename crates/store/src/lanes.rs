@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use provider::attempt::Outcome;
+use provider::attempt::{FailureDetail, Outcome};
 use provider::frontier::Place;
 use provider::lane::LaneState;
 use provider::segment::Segment;
@@ -173,6 +173,21 @@ pub enum ExceptionState {
     },
 }
 
+/// An attempt that failed, as its segment tells it too, and what is kept of it besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// Of which fan-out.
+    pub fan_out: FanOutId,
+    /// Whose delivery.
+    pub participant: u64,
+    /// 1 for the first.
+    pub attempt: u16,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// Why, and where the time went.
+    pub detail: FailureDetail,
+}
+
 /// Everything one commit of a lane says.
 #[derive(Clone, Debug, Default)]
 pub struct Settlement {
@@ -188,6 +203,8 @@ pub struct Settlement {
     pub exceptions: Vec<Exception>,
     /// Rows of deliveries that have succeeded since: they go.
     pub recovered: Vec<(FanOutId, u64)>,
+    /// Details of the attempts that failed, in the order in which they ended. The last is the endpoint's last failure.
+    pub failures: Vec<FailedAttempt>,
     /// Deliveries that reached the receiver with this commit, for the counts.
     pub delivered: Vec<(FanOutId, u64)>,
     /// First attempts a minute lately, where that has been measured anew.

@@ -34,13 +34,14 @@ pub use journal::{
     Journal,
 };
 pub use lanes::{
-    Due, Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry,
-    Room, Settled, Settlement,
+    Due, Exception, ExceptionState, FailedAttempt, FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX,
+    Recipient, Retry, Room, Settled, Settlement,
 };
 pub use page::{PAGE_SIZE_MAX, Page};
 pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, ParticipantRecord, Roster, Targets};
 pub use subscriptions::{
-    Endpoint, EndpointChange, EndpointSwitch, NewSubscription, Subscribed, SubscriptionRecord, Subscriptions,
+    Endpoint, EndpointChange, EndpointSwitch, LastFailure, NewSubscription, Subscribed, SubscriptionRecord,
+    Subscriptions,
 };
 
 /// Everything one database holds: what a server is given.

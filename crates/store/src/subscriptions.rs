@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use provider::attempt::Reason;
 use provider::lane::LaneState;
 use provider::settings::EndpointSettings;
 use provider::subscription::{Subscription, WebinarFilter};
@@ -27,6 +28,17 @@ pub struct Endpoint {
     pub created_at: Timestamp,
     /// What signs its webhooks: all that are valid now, newest first.
     pub secrets: Vec<Secret>,
+    /// The last attempt that failed, however long ago.
+    pub last_failure: Option<LastFailure>,
+}
+
+/// The last attempt at an endpoint that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastFailure {
+    /// When it ended.
+    pub at: Timestamp,
+    /// Why it failed.
+    pub reason: Reason,
 }
 
 /// What the owner wants of an endpoint.

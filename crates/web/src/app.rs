@@ -8,6 +8,7 @@ use store::Store;
 use wire::{Secret, SigningSecret};
 
 use crate::body::BodyReader;
+use crate::test_sends::TestBudgets;
 use crate::{Context, dashboard};
 
 /// What handlers are given.
@@ -18,12 +19,13 @@ pub(crate) struct App {
     pub(crate) context: Context,
     pub(crate) bodies: BodyReader,
     pub(crate) pages: Environment<'static>,
+    pub(crate) test_budgets: TestBudgets,
 }
 
 impl App {
     pub(crate) fn new(context: Context) -> AppState {
         let bodies = BodyReader::new(&context.settings.limits);
-        Arc::new(App { context, bodies, pages: dashboard::pages() })
+        Arc::new(App { context, bodies, pages: dashboard::pages(), test_budgets: TestBudgets::default() })
     }
 
     pub(crate) fn store(&self) -> &dyn Store {

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use provider::attempt::TestReport;
 use provider::target::TargetPolicy;
-use store::{Chance, Clock, Store, StoreResult};
+use store::{Chance, Clock, Endpoint, Store, StoreResult};
 use tokio::sync::Notify;
 use webinar::Zones;
 
 /// Says whether this process can do its work now: what `/readyz` asks. An error is shown to whoever may read logs.
 pub type ReadinessCheck = Arc<dyn Fn() -> BoxFuture<'static, StoreResult<()>> + Send + Sync>;
+
+/// Sends one test webhook to an endpoint, now, and tells what came of it.
+pub type TestSend = Arc<dyn Fn(Endpoint) -> BoxFuture<'static, StoreResult<TestReport>> + Send + Sync>;
 
 /// What the HTTP half of a process is given.
 #[derive(Clone)]
@@ -27,6 +31,8 @@ pub struct Context {
     pub targets: Arc<TargetPolicy>,
     /// Poked after a save, so that lanes need not wait for their next poll. Only a hint.
     pub lanes_hint: Arc<Notify>,
+    /// How test webhooks are sent; `None` where this process delivers nothing.
+    pub test_send: Option<TestSend>,
     /// What `/readyz` asks.
     pub readiness: ReadinessCheck,
     /// What is served, and within which limits.

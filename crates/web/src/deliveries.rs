@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use axum::extract::{Path, State};
 use http::Uri;
-use provider::attempt::Outcome;
 use serde::{Deserialize, Serialize};
-use store::{AttemptRecord, DeliveryCursor, DeliveryFilter, DeliveryPart, DeliveryStatus, DeliverySummary};
+use store::{DeliveryCursor, DeliveryFilter, DeliveryPart, DeliveryStatus, DeliverySummary};
 use wire::AccountId;
 
 use crate::app::{App, AppState};
+use crate::attempt_view::AttemptView;
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::reply::{self, Reply, instant};
@@ -49,38 +49,6 @@ struct PersonView {
     number: u64,
     name: Option<String>,
     email: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AttemptView {
-    number: u16,
-    /// What came back, in words.
-    outcome: String,
-    /// The status answered; null where there was no answer.
-    status_code: Option<u16>,
-    /// Why there was no answer, as a stable code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
-    finished_at: String,
-    latency_ms: Option<f64>,
-}
-
-impl AttemptView {
-    fn of(attempt: &AttemptRecord) -> AttemptView {
-        let (status_code, error) = match attempt.outcome {
-            Outcome::Answered(status) => (Some(status), None),
-            Outcome::Failed(failure) => (None, Some(failure.code())),
-        };
-        AttemptView {
-            number: attempt.number,
-            outcome: attempt.outcome.to_string(),
-            status_code,
-            error,
-            finished_at: instant(attempt.finished_at),
-            latency_ms: attempt.latency_tenth_ms.map(|tenths| f64::from(tenths) / 10.0),
-        }
-    }
 }
 
 impl DeliveryView {

@@ -35,7 +35,16 @@ struct EndpointView {
     disabled_since: Option<String>,
     #[serde(flatten)]
     settings: SettingsView,
+    /// The last attempt that failed, however long ago.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_failure: Option<LastFailureView>,
     created_at: String,
+}
+
+#[derive(Serialize)]
+struct LastFailureView {
+    at: String,
+    reason: String,
 }
 
 impl EndpointView {
@@ -49,6 +58,10 @@ impl EndpointView {
             gone_since: None,
             disabled_since: None,
             settings: SettingsView::of(endpoint.settings),
+            last_failure: endpoint
+                .last_failure
+                .as_ref()
+                .map(|last| LastFailureView { at: instant(last.at), reason: last.reason.to_string() }),
             created_at: instant(endpoint.created_at),
         };
         match endpoint.health {

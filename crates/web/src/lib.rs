@@ -2,6 +2,7 @@
 //! domain types, calls the store and answers; it decides nothing. The only code that knows status codes and HTML.
 
 mod app;
+mod attempt_view;
 mod body;
 mod caller;
 mod context;
@@ -25,11 +26,12 @@ mod routes;
 mod serve;
 mod sources;
 mod subscriptions;
+mod test_sends;
 #[cfg(test)]
 mod tests;
 mod webinars;
 
-pub use context::{Context, Dashboard, Halves, Limits, ReadinessCheck, WebSettings};
+pub use context::{Context, Dashboard, Halves, Limits, ReadinessCheck, TestSend, WebSettings};
 pub use serve::serve;
 
 /// All routes but the inbox's `/in/{source}`, which [`serve`] answers before any router.

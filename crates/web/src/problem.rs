@@ -1,6 +1,8 @@
 //! What a client is told when something is not done: RFC 9457 problems. The one file that says which refusal is which
 //! status code.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -20,6 +22,8 @@ pub(crate) struct Problem {
     /// For people: what is wrong and how to mend it.
     pub(crate) detail: String,
     pub(crate) errors: Vec<FieldError>,
+    /// After which the same may be tried again, where that is known.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Seconds after which a client of a busy store should come back.
@@ -39,7 +43,7 @@ struct ProblemJson<'a> {
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status, code, detail: detail.into(), errors: Vec::new() }
+        Problem { status, code, detail: detail.into(), errors: Vec::new(), retry_after: None }
     }
 
     /// There is nothing of this kind under the id given, or it is somebody else's: the two look the same.
@@ -98,6 +102,15 @@ impl Problem {
     pub(crate) fn unsupported_media_type(expected: &str) -> Problem {
         let detail = format!("send the body as {expected} and say so in the content-type header");
         Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    }
+
+    /// More than is allowed in some time; `limit` says how much that is.
+    pub(crate) fn too_many(wait: Duration, limit: impl std::fmt::Display) -> Problem {
+        // Rounded up, so that whoever comes back then is let in.
+        let wait = Duration::from_secs(wait.as_secs() + 1);
+        let detail = format!("{limit}; try again in {} s", wait.as_secs());
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+        Problem { retry_after: Some(wait), ..problem }
     }
 
     pub(crate) fn precondition_failed(version: u32) -> Problem {
@@ -173,6 +186,9 @@ impl Problem {
     /// The headers that go with its status, whatever the form of the body.
     pub(crate) fn set_headers(&self, response: &mut Response) {
         let headers = response.headers_mut();
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+        }
         match self.status {
             StatusCode::SERVICE_UNAVAILABLE => headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS),
             StatusCode::UNAUTHORIZED => {

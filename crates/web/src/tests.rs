@@ -5,4 +5,5 @@ mod enrolment;
 mod log;
 mod registration;
 mod strangers;
+mod test_sends;
 pub(crate) mod world;

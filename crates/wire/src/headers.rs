@@ -27,3 +27,5 @@ pub const FANFARE_INDEX: &str = "fanfare-index";
 pub const FANFARE_TOTAL: &str = "fanfare-total";
 /// Which attempt of this delivery it is, counted from 1.
 pub const FANFARE_ATTEMPT: &str = "fanfare-attempt";
+/// `true` on a webhook that only tries whether the receiver works: it is about nobody. Absent otherwise.
+pub const FANFARE_TEST: &str = "fanfare-test";

@@ -4,7 +4,7 @@
 mod commit;
 mod ledger;
 mod plan;
-mod sender;
+pub(crate) mod sender;
 mod share;
 
 use std::mem::discriminant;
@@ -253,7 +253,7 @@ impl Lane {
         match sign {
             Sign::Alive => {
                 self.share.note(Voice::Answering);
-                self.concurrency.note_answer(done.latency, self.in_flight.len() + 1);
+                self.concurrency.note_answer(done.phases.total, self.in_flight.len() + 1);
             }
             Sign::Failing(_) => {
                 self.share.note(Voice::Silent);

@@ -4,6 +4,7 @@
 mod lane;
 mod lanes;
 mod outbound;
+mod test_send;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::sync::Notify;
 
 pub use lanes::LaneSupervisor;
 pub use outbound::{Outbound, Posting, Way};
+pub use test_send::TestSender;
 
 /// What the workers of a process share.
 #[derive(Clone)]

@@ -49,7 +49,10 @@ async fn what_is_not_http_is_a_bad_answer() {
         "HTTP/2.0 200 OK\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\ncontent-length: 3, 4\r\n\r\nabc",
         "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 0x10\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n\r\n",
         "HTTP/1.1 200 OK\r\nx-a: b\u{0}c\r\n\r\n",
         "HTTP/1.1 200 OK\r\nx-a: b\r\n folded\r\n\r\n",
         "HTTP/1.1 200 OK\r\nx a: b\r\n\r\n",
@@ -58,6 +61,30 @@ async fn what_is_not_http_is_a_bad_answer() {
     ] {
         assert_eq!(kind_after(answer).await, FailureKind::BadAnswer, "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn http_2_that_nobody_asked_for_is_a_bad_answer() {
+    // Length, type, flags, stream (RFC 9113, section 4.1): SETTINGS, then GOAWAY with ENHANCE_YOUR_CALM, or RST_STREAM.
+    let settings: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let go_away: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b];
+    let reset_stream: &[u8] = &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0x0b];
+    for frames in [[settings, go_away].concat(), [settings, reset_stream].concat(), go_away.to_vec()] {
+        assert_eq!(kind_after(frames.clone()).await, FailureKind::BadAnswer, "{frames:?}");
+    }
+}
+
+#[tokio::test]
+async fn header_values_of_any_bytes_are_kept_as_bounded_safe_text() {
+    let head = b"HTTP/1.1 302 \xc3\x28\r\nx-a: \xe2\x28\xa1\r\nlocation: http://x.example/\xff\xfe\t";
+    let answer = [&head[..], &[b'a'; 5000], b"\r\ncontent-length: 0\r\n\r\n"].concat();
+
+    let location = post(&origin(&Receiver::that_answers(answer), patient())).await.result.unwrap().location.unwrap();
+
+    assert_eq!(location.chars().count(), 512);
+    assert!(location.starts_with("http://x.example/\u{fffd}\u{fffd}\u{fffd}aaa"), "{location}");
+    let with_delete = "HTTP/1.1 302 x\r\nlocation: http://x.example/\x7f\r\ncontent-length: 0\r\n\r\n";
+    assert_eq!(kind_after(with_delete).await, FailureKind::BadAnswer);
 }
 
 #[tokio::test]

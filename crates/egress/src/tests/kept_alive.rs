@@ -163,6 +163,26 @@ async fn a_tightened_policy_stops_new_connections() {
 }
 
 #[tokio::test]
+async fn a_tightened_policy_ends_kept_connections_within_a_minute() {
+    let receiver = Receiver::that_answers(OK);
+    let limits = Limits { idle_age: Duration::from_secs(3600), ..patient() };
+    let egress = egress(limits.clone(), ScriptedNames::new(&[]));
+    let origin = origin_of(&egress, &receiver.url());
+    assert_eq!(status(&origin).await, 200);
+
+    egress.replace_policy(TargetPolicy::default());
+    let meanwhile = post(&origin).await;
+    assert!(meanwhile.result.is_ok() && meanwhile.phases.reused, "it was vetted when it was made");
+    // Only between attempts: a clock that runs ahead of the sockets would end them.
+    tokio::time::pause();
+    tokio::time::advance(limits.connection_age + Duration::from_secs(1)).await;
+    tokio::time::resume();
+
+    assert_eq!(post(&origin).await.result.unwrap_err().kind, FailureKind::InvalidTarget);
+    assert_eq!((limits.connection_age, receiver.accepted()), (Duration::from_secs(60), 1));
+}
+
+#[tokio::test]
 async fn the_caller_may_ask_for_less_time() {
     let receiver = Receiver::run(|mut visit| visit.wait_for_close());
     let origin = origin(&receiver, patient());

@@ -170,7 +170,7 @@ pub(super) fn allowing(rules: &[&str]) -> TargetPolicy {
     TargetPolicy { allow: rules.iter().map(|rule| rule.parse().unwrap()).collect(), ..TargetPolicy::default() }
 }
 
-pub(super) fn roots(certificates: &[&[u8]]) -> rustls::RootCertStore {
+pub(crate) fn roots(certificates: &[&[u8]]) -> rustls::RootCertStore {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in certificates {
         roots.add(certificate.to_vec().into()).unwrap();

@@ -1,22 +1,28 @@
 //! `fanfare deliveries`: the delivery log in the terminal.
 
+mod attempt;
+mod show;
+
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
-use provider::attempt::Outcome;
 use serde::Serialize;
-use store::{AttemptRecord, DeliveryFilter, DeliveryStatus, DeliverySummary, Journal, PAGE_SIZE_MAX, Roster};
+use store::{DeliveryFilter, DeliveryStatus, DeliverySummary, Journal, PAGE_SIZE_MAX, Roster};
 use store_sqlite::SqliteStore;
 use wire::{AccountId, EndpointId, EventId};
 
 use crate::cli::{AccountArg, LimitArg, ListArgs};
 use crate::database::{DatabaseArgs, the_account};
 use crate::output::{self, Row, instant};
+use attempt::Attempt;
+use show::ShowArgs;
 
 /// What to do with deliveries.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeliveriesCommand {
     /// List deliveries, newest first; all conditions hold together.
     List(DeliveryListArgs),
+    /// Show one delivery with all its attempts: why each failed, and where the time went.
+    Show(ShowArgs),
 }
 
 /// Which deliveries to list.
@@ -63,7 +69,13 @@ enum Status {
 
 /// Does it.
 pub(crate) async fn run(command: DeliveriesCommand) -> anyhow::Result<()> {
-    let DeliveriesCommand::List(args) = command;
+    match command {
+        DeliveriesCommand::List(args) => list(args).await,
+        DeliveriesCommand::Show(args) => show::run(args).await,
+    }
+}
+
+async fn list(args: DeliveryListArgs) -> anyhow::Result<()> {
     let store = args.database.open_to_read()?;
     let account = the_account(&store, args.account.account).await?.id;
     let filter = DeliveryFilter {
@@ -144,35 +156,6 @@ struct Person {
     email: Option<String>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Attempt {
-    number: u16,
-    outcome: String,
-    status_code: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
-    finished_at: String,
-    latency_ms: Option<f64>,
-}
-
-impl From<AttemptRecord> for Attempt {
-    fn from(attempt: AttemptRecord) -> Attempt {
-        let (status_code, error) = match attempt.outcome {
-            Outcome::Answered(status) => (Some(status), None),
-            Outcome::Failed(failure) => (None, Some(failure.code())),
-        };
-        Attempt {
-            number: attempt.number,
-            outcome: attempt.outcome.to_string(),
-            status_code,
-            error,
-            finished_at: instant(attempt.finished_at),
-            latency_ms: attempt.latency_tenth_ms.map(|tenths| f64::from(tenths) / 10.0),
-        }
-    }
-}
-
 impl From<DeliverySummary> for DeliveryRow {
     fn from(delivery: DeliverySummary) -> DeliveryRow {
         let (name, email) = delivery.person.unzip();
@@ -203,9 +186,9 @@ impl Row for DeliveryRow {
             self.participant.email.clone().unwrap_or_default(),
             status.to_owned(),
             self.attempts.to_string(),
-            of_last(|attempt| attempt.outcome.clone()),
-            of_last(|attempt| attempt.latency_ms.map_or_else(String::new, |ms| format!("{ms:.1}"))),
-            of_last(|attempt| attempt.finished_at.clone()),
+            of_last(Attempt::in_words),
+            of_last(Attempt::latency),
+            of_last(Attempt::ended),
             self.next_attempt_at.clone().unwrap_or_default(),
         ]
     }

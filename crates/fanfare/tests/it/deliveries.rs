@@ -57,5 +57,14 @@ fn every_delivery_is_listed_with_what_came_of_it() {
         table.starts_with("DELIVERY ") && table.contains("asha@example.com") && table.contains("HTTP 401"),
         "{table}"
     );
+    let id = refused[0]["id"].as_str().unwrap();
+    let shown: Value = serde_json::from_str(&world.run(&["deliveries", "show", id, "--json"]).stdout).unwrap();
+    let attempt = &shown["history"][0];
+    assert_eq!((&shown["id"], &attempt["reason"]), (&json!(id), &json!("HTTP 401")));
+    assert!(attempt["phases"]["totalMs"].as_f64().unwrap() >= attempt["phases"]["firstByteMs"].as_f64().unwrap());
+    let page = world.run(&["deliveries", "show", id]).stdout;
+    assert!(page.starts_with("delivery ") && page.contains("\nATTEMPT ") && page.contains("HTTP 401"), "{page}");
+    let unknown = format!("dlv_{}", "0".repeat(34));
+    world.run(&["deliveries", "show", &unknown]).failed_with(1, &[&unknown]);
     world.run(&["deliveries", "list", "--participant", "who@example.com"]).failed_with(1, &["who@example.com"]);
 }

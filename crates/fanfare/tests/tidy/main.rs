@@ -31,8 +31,23 @@ const PURE: [(&str, &[&str]); 4] = [
 /// A file is read in one sitting.
 const LINES_MAX: usize = 450;
 
-/// The only places that may open a connection: the way out, and the client of the command line's own tools.
-const MAY_CONNECT: [&str; 2] = ["crates/egress/src/", "crates/fanfare/src/"];
+/// The only files that may open a connection: the way out, and the clients of the command line's own tools, which call
+/// this program's own address.
+const MAY_CONNECT: [&str; 4] = [
+    "crates/egress/src/dial.rs",
+    "crates/egress/src/link.rs",
+    "crates/fanfare/src/commands/bench/load.rs",
+    "crates/fanfare/src/commands/demo/http.rs",
+];
+
+/// The only files that may make a way out, so that all that leaves is vetted by the policy the operator has set.
+const MAY_MAKE_A_WAY_OUT: [&str; 3] =
+    ["crates/egress/src/lib.rs", "crates/fanfare/src/server.rs", "crates/fanfare/src/commands/bench/stage.rs"];
+
+/// What only the way out may depend on, and what nobody may: clients with resolvers, redirects and proxies of their own.
+const OF_THE_WAY_OUT: [&str; 4] = ["hickory-resolver", "rustls", "rustls-platform-verifier", "tokio-rustls"];
+const FOREIGN_CLIENTS: [&str; 8] =
+    ["attohttpc", "awc", "curl", "hyper-rustls", "hyper-tls", "isahc", "reqwest", "ureq"];
 
 #[test]
 fn the_code_map_names_every_crate_and_no_other() {
@@ -106,15 +121,43 @@ fn nothing_is_left_for_later() {
 #[test]
 fn only_the_way_out_opens_connections() {
     let house = House::read();
+    let connectors = [
+        "TcpStream::connect",
+        "TcpSocket::",
+        "UnixStream::connect",
+        "UdpSocket",
+        "hyper::client",
+        "client::legacy",
+        "lookup_host",
+        "to_socket_addrs",
+    ];
+    let mut places = Vec::new();
     for (path, text) in production(&house) {
-        let may = MAY_CONNECT.iter().any(|place| path.starts_with(place));
-        for connector in ["TcpStream::connect", "TcpSocket::", "hyper::client", "client::legacy", "UdpSocket"] {
-            assert!(
-                may || !text.contains(connector),
-                "{path} opens connections ({connector}); egress is the one way out"
-            );
+        let may = MAY_CONNECT.contains(&path.as_str());
+        for connector in connectors {
+            let connects = text.contains(connector);
+            assert!(may || !connects, "{path} opens connections ({connector}); egress is the one way out");
+            places.extend((may && connects).then(|| path.clone()));
+        }
+        let makes = text.contains("Egress::new(") || text.contains("Egress::with_tls(");
+        assert!(!makes || MAY_MAKE_A_WAY_OUT.contains(&path.as_str()), "{path} makes a way out of its own");
+    }
+    assert!(MAY_CONNECT.iter().all(|may| places.iter().any(|place| place == may)), "one may connect that does not");
+}
+
+#[test]
+fn no_crate_brings_a_connector_of_its_own() {
+    let house = House::read();
+    for member in house.members() {
+        for dependency in &member.dependencies {
+            let may = member.name == "egress" || !OF_THE_WAY_OUT.contains(&dependency.as_str());
+            assert!(may, "{} depends on {dependency}; only egress makes connections", member.name);
+            assert!(!FOREIGN_CLIENTS.contains(&dependency.as_str()), "{}: {dependency} is no way out", member.name);
         }
     }
+    let workspace = house.text("Cargo.toml");
+    let hyper_util = workspace.lines().find(|line| line.starts_with("hyper-util")).expect("the dependency");
+    assert!(!hyper_util.contains("client"), "hyper-util's client resolves and connects by itself: {hyper_util}");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The canary: two network namespaces without a way out. In the first, every forbidden address stands on `lo` with a
-//! listener on all of them, and the real binary is told to call them all, by every spelling and every DNS trick. The
-//! listeners must count nothing, while a control receiver in the second namespace is reached.
+//! listener on all of them, and the real binary is told to call them all, by every spelling and every DNS trick, with
+//! deliveries and with test sends, while the environment names a proxy. The listeners must count nothing, while a control
+//! receiver in the second namespace is reached, and so is the one private address that the operator opened.
 
 mod dns;
 mod namespaces;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
@@ -26,7 +28,7 @@ const PART: &str = "FANFARE_TEST_CANARY";
 const TEST: &str = "canary::no_request_reaches_a_forbidden_address";
 
 /// Written as literals: most are refused when they are registered, none may be called.
-const LITERALS: [&str; 34] = [
+const LITERALS: [&str; 37] = [
     "http://127.0.0.1/",
     "http://2130706433/",
     "http://0x7f000001/",
@@ -36,6 +38,10 @@ const LITERALS: [&str; 34] = [
     "http://0/",
     "http://0.0.0.0:8080/",
     "http://10.0.0.1/",
+    // Beside the one that is opened: another port, another address.
+    "http://10.9.9.9/",
+    "http://10.9.9.9:8081/",
+    "http://10.9.9.8:8080/",
     "http://172.16.0.1/",
     "http://192.168.0.1/",
     "http://100.100.100.200/",
@@ -63,6 +69,11 @@ const LITERALS: [&str; 34] = [
     "http://%31%32%37.0.0.1/",
 ];
 
+/// Where the canary listens, too.
+const PROXY: &str = "http://127.0.0.1:3128";
+/// The one private address that the operator opens.
+const OPENED: &str = "10.9.9.9:8080";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_reaches_a_forbidden_address() {
     match std::env::var(PART).as_deref() {
@@ -82,6 +93,8 @@ fn outside() {
         .args([TEST, "--exact", "--nocapture"])
         .env(PART, "inside")
         .env("FANFARE_TEST_CONTROL_NAMESPACE", namespaces.control())
+        // A proxy would resolve names and connect in our place; the canary listens where these point.
+        .envs(["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"].map(|name| (name, PROXY)))
         .status()
         .unwrap();
     assert!(status.success(), "see the output above");
@@ -96,14 +109,20 @@ async fn control() {
         let (stream, _) = listener.accept().await.unwrap();
         let (read, mut write) = stream.into_split();
         let mut lines = BufReader::new(read).lines();
+        let mut host = String::new();
         while let Ok(Some(line)) = lines.next_line().await {
             if line.starts_with("host:") {
                 println!("{line}");
+                host = line;
                 break;
             }
         }
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        let _ = tokio::io::AsyncWriteExt::write_all(&mut write, answer).await;
+        let status = match host.ends_with(dns::REDIRECTING) {
+            true => "307 There\r\nlocation: http://169.254.169.254/latest/meta-data/",
+            false => "200 OK",
+        };
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let _ = write.write_all(answer.as_bytes()).await;
     }
 }
 
@@ -111,15 +130,8 @@ async fn control() {
 async fn inside() {
     namespaces::assert_there_is_no_way_out();
     let sung = Arc::new(AtomicUsize::new(0));
-    for port in [80, 443, 8080] {
-        let listener = TcpListener::bind(format!("[::]:{port}")).await.unwrap();
-        let sung = sung.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                eprintln!("a forbidden address was called: {}", stream.local_addr().unwrap());
-                sung.fetch_add(1, Ordering::SeqCst);
-            }
-        });
+    for port in [80, 443, 3128, 8080, 8081] {
+        listen(port, sung.clone()).await;
     }
     let mut control = start_control();
     let mut heard = BufReader::new(control.stdout.take().unwrap()).lines();
@@ -131,22 +143,45 @@ async fn inside() {
         let (status, answer) = world.register(url).await;
         assert_eq!(status, 400, "{url} is refused at once: {answer}");
     }
-    for name in dns::FORBIDDEN.iter().chain(&[dns::ALLOWED]) {
+    let mut endpoints = BTreeMap::new();
+    for name in dns::FORBIDDEN.iter().chain(&[dns::ALLOWED, dns::REDIRECTING, OPENED]) {
         let (status, answer) = world.register(&format!("http://{name}/hook")).await;
         assert_eq!(status, 200, "{name} can only be judged after DNS: {answer}");
+        endpoints.insert(*name, answer["result"]["endpoint"]["id"].as_str().unwrap().to_owned());
     }
     // Twice, because some names turn bad the second time.
-    for _ in 0..2 {
+    for welcome in [&[dns::ALLOWED, dns::REBINDING][..], &[dns::ALLOWED]] {
         world.announce().await;
+        let mut awaited: BTreeSet<String> = welcome.iter().map(|name| format!("host: {name}")).collect();
+        while !awaited.is_empty() {
+            awaited.remove(&timeout(PATIENCE, heard.next_line()).await.unwrap().unwrap().unwrap());
+        }
     }
-    let mut reached = Vec::new();
-    while reached.iter().filter(|host| **host == format!("host: {}", dns::ALLOWED)).count() < 2 {
-        reached.push(timeout(PATIENCE, heard.next_line()).await.unwrap().unwrap().unwrap());
+    world.wait_until_failing(dns::FORBIDDEN.iter().map(|name| &endpoints[name])).await;
+    for (name, endpoint) in &endpoints {
+        world.test(name, endpoint).await;
     }
-    world.wait_until_all_have_been_tried().await;
     assert_eq!(sung.load(Ordering::SeqCst), 0, "forbidden addresses that were called");
     world.server.stop().await;
     control.kill().await.unwrap();
+}
+
+/// Counts whoever comes at this port of any address here, and answers at the one that is opened.
+async fn listen(port: u16, sung: Arc<AtomicUsize>) {
+    let listener = TcpListener::bind(format!("[::]:{port}")).await.unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let called = stream.local_addr().unwrap();
+            if SocketAddr::new(called.ip().to_canonical(), called.port()).to_string() == OPENED {
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                let _ = stream.read(&mut [0; 65536]).await;
+                let _ = stream.write_all(answer).await;
+                continue;
+            }
+            eprintln!("a forbidden address was called: {called}");
+            sung.fetch_add(1, Ordering::SeqCst);
+        }
+    });
 }
 
 fn start_control() -> tokio::process::Child {
@@ -167,7 +202,10 @@ struct Attacker {
 impl Attacker {
     async fn start(database: &Path) -> Attacker {
         let key = server::create_account(database).await;
-        let server = Server::start_with(database, &["serve", "--listen", "127.0.0.1:7000"], None).await.unwrap();
+        let server =
+            Server::start_with(database, &["serve", "--listen", "127.0.0.1:7000", "--allow-target", OPENED], None)
+                .await
+                .unwrap();
         let mut attacker = Attacker { server, key, mango: String::new() };
         let (_, mango) =
             attacker.post("/api/v1/mangoes", json!({"name": "Gold"}).to_string(), "application/json").await;
@@ -197,21 +235,47 @@ impl Attacker {
         assert_eq!(status, 201, "{answer}");
     }
 
-    /// Every endpoint but the control's has failed at least once.
-    async fn wait_until_all_have_been_tried(&self) {
+    /// Sends a test webhook: what is forbidden is so on this way, too, and is told coarsely.
+    async fn test(&self, name: &str, endpoint: &str) {
+        let path = format!("/api/v1/endpoints/{endpoint}/test");
+        let (status, answer) = self.post(&path, String::new(), "application/json").await;
+        assert_eq!(status, 200, "{name}: {answer}");
+        let error = answer["error"].as_str().unwrap_or_default();
+        match name {
+            dns::ALLOWED | OPENED => assert_eq!(answer["statusCode"], 200, "{name}: {answer}"),
+            dns::REDIRECTING => assert_eq!(answer["statusCode"], 307, "{answer}"),
+            // These give no address that could be vetted.
+            "garbage.example.com" | "silent.example.com" | "thousand.example.com" | "truncated.example.com" => {
+                assert!(["E_DNS", "E_TIMEOUT", "E_INVALID_TARGET"].contains(&error), "{name}: {answer}");
+            }
+            _ => assert_eq!(error, "E_INVALID_TARGET", "{name}: {answer}"),
+        }
+        if !error.is_empty() {
+            assert!(answer["phases"]["connectMs"].is_null(), "{name}: {answer}");
+            let reason = answer["reason"].as_str().unwrap();
+            assert!(reason.parse::<std::net::IpAddr>().is_err() && !reason.contains("127."), "{name}: {reason}");
+        }
+    }
+
+    /// Waits until each of these endpoints has a delivery that failed.
+    async fn wait_until_failing(&self, expected: impl Iterator<Item = &String>) {
         let headers = [("x-api-key", self.key.as_str())];
+        let expected: BTreeSet<&str> = expected.map(String::as_str).collect();
+        let mut missing = Vec::new();
         let trying = async {
             loop {
                 let path = "/api/v1/deliveries?status=retrying&limit=1000";
                 let (_, answer) = client::get(self.server.address, path, &headers).await.unwrap();
-                let endpoints: std::collections::BTreeSet<String> =
-                    answer["data"].as_array().unwrap().iter().map(|item| item["endpoint"].to_string()).collect();
-                if endpoints.len() >= dns::FORBIDDEN.len() {
+                let failing = answer["data"].as_array().unwrap().iter().map(|item| item["endpoint"].as_str().unwrap());
+                let failing: BTreeSet<&str> = failing.collect();
+                missing = expected.difference(&failing).map(|id| (*id).to_owned()).collect();
+                if missing.is_empty() {
                     return;
                 }
                 sleep(LOOK_AGAIN_AFTER).await;
             }
         };
-        timeout(PATIENCE, trying).await.expect("every name is tried");
+        let tried = timeout(PATIENCE, trying).await;
+        tried.unwrap_or_else(|_| panic!("no delivery failed at {missing:?}"));
     }
 }

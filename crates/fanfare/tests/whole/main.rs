@@ -8,6 +8,7 @@ mod canary;
 mod client;
 mod crash;
 mod disk;
+mod endless;
 mod faults;
 mod interop;
 mod ledger;

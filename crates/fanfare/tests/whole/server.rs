@@ -157,6 +157,13 @@ impl Server {
         (status.code(), std::mem::take(&mut *self.told.lock().unwrap()))
     }
 
+    /// The most memory it has held so far (`VmHWM`), bytes; `None` where the system does not tell.
+    pub(crate) fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+    }
+
     pub(crate) async fn kill(&mut self) {
         let _ = self.process.kill().await;
     }

@@ -117,6 +117,7 @@ impl Tables {
                 delivered: 0,
                 entries: Vec::new(),
                 exceptions: BTreeMap::new(),
+                failures: BTreeMap::new(),
             };
             self.fan_outs.insert((account, *id), row);
             if announced.is_for_everyone {

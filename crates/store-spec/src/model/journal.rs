@@ -39,7 +39,7 @@ impl Journal for Model {
         let mut entries: Vec<&Entry> = row.entries.iter().collect();
         entries.retain(|entry| entry.participant == id.participant().get());
         entries.sort_by_key(|entry| (entry.finished_ms, entry.attempt));
-        let attempts = entries.into_iter().map(record).collect();
+        let attempts = entries.into_iter().map(|entry| row.record(entry)).collect();
         Ok(summary.map(|summary| DeliveryDetail { summary, attempts }))
     }
 }
@@ -77,7 +77,7 @@ impl Tables {
                 let delivery = DeliverySummary {
                     status: DeliveryStatus::Delivered,
                     attempts: entry.attempt,
-                    last: Some(record(entry)),
+                    last: Some(row.record(entry)),
                     ..self.blank(account, *id, row, entry.participant)
                 };
                 log.push((at(DeliveryPart::Delivered, entry.participant), delivery));
@@ -102,11 +102,15 @@ impl Tables {
             ExceptionState::Superseded { attempts } => (DeliveryStatus::Superseded, attempts, None),
             ExceptionState::Skipped { attempts } => (DeliveryStatus::Skipped, attempts, None),
         };
-        let last = exception.last.map(|(outcome, finished_at)| AttemptRecord {
-            number: attempts.max(1),
-            outcome,
-            finished_at,
-            latency_tenth_ms: None,
+        let last = exception.last.map(|(outcome, finished_at)| {
+            let failure = row.failures.get(&(exception.place.participant, attempts, finished_at)).cloned();
+            AttemptRecord {
+                number: attempts.max(1),
+                outcome,
+                finished_at,
+                latency_tenth_ms: failure.as_ref().map(|failure| failure.phases.total_tenth_ms()),
+                failure,
+            }
         });
         let blank = self.blank(account, exception.fan_out, row, exception.place.participant);
         DeliverySummary { status, attempts, last, next_attempt_at, ..blank }
@@ -129,11 +133,15 @@ impl Tables {
     }
 }
 
-fn record(entry: &Entry) -> AttemptRecord {
-    AttemptRecord {
-        number: entry.attempt,
-        outcome: entry.outcome,
-        finished_at: Timestamp::from_millisecond(entry.finished_ms).expect("a time of the suite"),
-        latency_tenth_ms: Some(entry.latency_tenth_ms),
+impl FanOutRow {
+    fn record(&self, entry: &Entry) -> AttemptRecord {
+        let finished_at = Timestamp::from_millisecond(entry.finished_ms).expect("a time of the suite");
+        AttemptRecord {
+            number: entry.attempt,
+            outcome: entry.outcome,
+            finished_at,
+            latency_tenth_ms: Some(entry.latency_tenth_ms),
+            failure: self.failures.get(&(entry.participant, entry.attempt, finished_at)).cloned(),
+        }
     }
 }

@@ -9,8 +9,8 @@ use provider::frontier::Place;
 use provider::lane::LaneState;
 use provider::segment;
 use store::{
-    Due, Exception, ExceptionState, FanOut, FanOutState, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX,
-    Recipient, Retry, Room, Settled, Settlement, StoreError, StoreResult,
+    Due, Exception, ExceptionState, FanOut, FanOutState, FanOutWork, LaneWork, Lanes, LastFailure, Lease,
+    OPEN_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement, StoreError, StoreResult,
 };
 use wire::{AccountId, FanOutId, NodeId};
 
@@ -122,6 +122,10 @@ impl Lanes for Model {
                 LaneState::Healthy { .. } | LaneState::SlowStart { .. } => row.due_at,
             };
         }
+        if let Some(failed) = settlement.failures.last() {
+            row.endpoint.last_failure =
+                Some(LastFailure { at: failed.finished_at, reason: failed.detail.reason.clone() });
+        }
         row.per_minute = settlement.per_minute.or(row.per_minute);
         let signal = row.signal;
         tables.settle(lease, &settlement)?;
@@ -161,6 +165,12 @@ impl Tables {
                 let before = row.exceptions.get(&number).and_then(|before| before.last);
                 let last = exception.last.or(before);
                 row.exceptions.insert(number, Exception { last, ..exception.clone() });
+            });
+        }
+        for failed in &settlement.failures {
+            let key = (failed.participant, failed.attempt, failed.finished_at);
+            change(failed.fan_out, &mut |row| {
+                row.failures.insert(key, failed.detail.clone());
             });
         }
         for (id, number) in &settlement.recovered {

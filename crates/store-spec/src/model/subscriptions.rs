@@ -49,6 +49,7 @@ impl Subscriptions for Model {
             settings: EndpointSettings::default(),
             created_at: new.now,
             secrets: vec![new.secret],
+            last_failure: None,
         };
         let row = EndpointRow {
             endpoint: endpoint.clone(),

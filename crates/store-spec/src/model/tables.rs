@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
+use provider::attempt::FailureDetail;
 use provider::frontier::Place;
 use provider::lane::LaneState;
 use provider::pace::Rate;
@@ -64,6 +65,8 @@ pub(super) struct FanOutRow {
     pub(super) delivered: u64,
     pub(super) entries: Vec<Entry>,
     pub(super) exceptions: BTreeMap<u64, Exception>,
+    /// What is kept of failures, by participant, attempt and end.
+    pub(super) failures: BTreeMap<(u64, u16, Timestamp), FailureDetail>,
 }
 
 impl Tables {

@@ -1,11 +1,13 @@
 //! What a lane reports of one fan-out, in the few words a sentence needs.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use provider::attempt::Outcome;
+use provider::attempt::{FailureDetail, Outcome, Phases, Reason};
 use provider::frontier::Place;
 use provider::lane::LaneState;
 use provider::segment::{Entry, Segment};
-use store::{Exception, ExceptionState, Settlement};
+use store::{Exception, ExceptionState, FailedAttempt, Settlement};
 use wire::FanOutId;
 
 /// A settlement in the making.
@@ -20,6 +22,17 @@ pub struct Report {
 /// The receiver did not want this one.
 pub fn refused() -> Outcome {
     Outcome::Answered(422)
+}
+
+/// What is kept of a refusal: some phases that happened and some that did not.
+pub fn refusal() -> FailureDetail {
+    let phases = Phases {
+        dns: Some(Duration::from_micros(301)),
+        first_byte: Some(Duration::from_micros(1_700)),
+        total: Duration::from_micros(2_500),
+        ..Phases::default()
+    };
+    FailureDetail { phases, reason: Reason::of_status(422, None) }
 }
 
 impl Report {
@@ -51,13 +64,13 @@ impl Report {
 
     /// Attempt `attempt` failed; the next is due then.
     pub fn retrying(mut self, place: Place, attempt: u16, due: Timestamp) -> Report {
-        self.entries.push(self.entry(place.participant, attempt, refused()));
+        self.refuse(place.participant, attempt);
         self.row(place, ExceptionState::Retrying { due, attempt: attempt + 1, charged: attempt }, Some(refused()))
     }
 
     /// Attempt `attempt` failed and was the last.
     pub fn abandoned(mut self, place: Place, attempt: u16) -> Report {
-        self.entries.push(self.entry(place.participant, attempt, refused()));
+        self.refuse(place.participant, attempt);
         self.row(place, ExceptionState::Abandoned { attempts: attempt }, Some(refused()))
     }
 
@@ -82,6 +95,18 @@ impl Report {
     pub fn health(mut self, health: LaneState) -> Report {
         self.settlement.health = Some(health);
         self
+    }
+
+    /// Nothing is kept of the failures so far beside their outcomes.
+    pub fn without_details(mut self) -> Report {
+        self.settlement.failures.clear();
+        self
+    }
+
+    fn refuse(&mut self, participant: u64, attempt: u16) {
+        self.entries.push(self.entry(participant, attempt, refused()));
+        let (fan_out, finished_at) = (self.fan_out, self.at);
+        self.settlement.failures.push(FailedAttempt { fan_out, participant, attempt, finished_at, detail: refusal() });
     }
 
     fn row(mut self, place: Place, state: ExceptionState, last: Option<Outcome>) -> Report {

@@ -6,7 +6,7 @@ use wire::AccountId;
 
 use super::Disk;
 use crate::audience::Audience;
-use crate::{backlog, catalog, due, inbox, journal, lanes, subscriptions};
+use crate::{backlog, catalog, due, failures, inbox, journal, lanes, subscriptions};
 
 #[test]
 fn claiming_reads_only_lanes_that_are_due() {
@@ -59,6 +59,13 @@ fn the_log_is_read_in_its_order() {
     plans.of(journal::FAN_OUTS).goes_by(&["fan_out USING PRIMARY KEY"]);
     plans.of(journal::FAN_OUTS_OF_EVENT).goes_by(&["fan_out USING INDEX fan_out_by_event"]);
     plans.of(journal::SEGMENTS_BELOW).goes_by(&["segment USING INDEX segment_by_range"]);
+    plans.of(&journal::exceptions_sql()).goes_by(&[
+        "x USING PRIMARY KEY",
+        "f USING PRIMARY KEY (account=? AND fan_out=? AND participant=? AND attempt=? AND finished_at=?)",
+    ]);
+    plans
+        .of(&failures::of_delivery_sql())
+        .goes_by(&["f USING PRIMARY KEY (account=? AND fan_out=? AND participant=?)"]);
     plans.of(journal::SEGMENTS_AROUND).goes_by(&["segment USING INDEX segment_by_range"]);
 }
 

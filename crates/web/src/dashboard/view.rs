@@ -6,8 +6,8 @@ use http::Uri;
 use jiff::Timestamp;
 use serde::Serialize;
 use store::{
-    Account, DeliveryFilter, DeliveryStatus, DeliverySummary, Endpoint, EventSummary, FanOutProgress, FanOutState,
-    Message, MessageFilter,
+    Account, AttemptRecord, DeliveryFilter, DeliveryStatus, DeliverySummary, Endpoint, EventSummary, FanOutProgress,
+    FanOutState, Message, MessageFilter,
 };
 use webinar::EventType;
 use wire::{EndpointId, InboxMessageId};
@@ -230,7 +230,7 @@ impl FanOutRow {
 
 impl DeliveryRow {
     fn of(delivery: &DeliverySummary, endpoints: &Endpoints, now: Timestamp) -> DeliveryRow {
-        let tenths = delivery.last.and_then(|last| last.latency_tenth_ms);
+        let tenths = delivery.last.as_ref().and_then(|last| last.latency_tenth_ms);
         let email = delivery.person.as_ref().map(|(_, email)| masked(email));
         DeliveryRow {
             id: delivery.id.to_string(),
@@ -238,13 +238,13 @@ impl DeliveryRow {
                 DeliveryStatus::Retrying if delivery.attempts == 0 => "on its way",
                 status => status.name(),
             },
-            outcome: delivery.last.map(|last| last.outcome.to_string()).unwrap_or_default(),
+            outcome: delivery.last.as_ref().map(AttemptRecord::in_words).unwrap_or_default(),
             person: email.unwrap_or_else(|| "no longer here".to_owned()),
             number: delivery.participant,
             endpoint: endpoint_name(delivery.endpoint, endpoints),
             attempts: delivery.attempts,
             latency: tenths.map(|tenths| format!("{}.{} ms", tenths / 10, tenths % 10)),
-            at: delivery.last.map(|last| When::of(last.finished_at, now)),
+            at: delivery.last.as_ref().map(|last| When::of(last.finished_at, now)),
         }
     }
 }

@@ -54,6 +54,14 @@ async fn deliveries_are_found_by_state_participant_event_and_endpoint() {
 }
 
 #[tokio::test]
+async fn an_endpoint_tells_why_it_failed_last() {
+    let (world, saved) = world_with_three_of_four_tried().await;
+    let path = format!("/api/v1/endpoints/{}", saved["fanOuts"][0]["endpoint"].as_str().unwrap());
+    let expected = json!({"at": "2024-03-01T10:00:00.000Z", "reason": "HTTP 404"});
+    assert_eq!(world.get(&path).await.is(200)["lastFailure"], expected);
+}
+
+#[tokio::test]
 async fn pages_of_deliveries_hold_each_of_them_once() {
     let (world, _) = world_with_three_of_four_tried().await;
     let mut path = "/api/v1/deliveries?limit=1".to_owned();
@@ -76,6 +84,11 @@ async fn a_delivery_shows_its_attempts() {
     let attempt = &shown["history"][0];
     assert_eq!((&attempt["number"], &attempt["error"]), (&json!(1), &json!("E_TIMEOUT")));
     assert_eq!((&attempt["statusCode"], &attempt["latencyMs"]), (&Value::Null, &json!(12.3)));
+    let phases = json!({
+        "dnsMs": null, "connectMs": 1.23, "tlsMs": null, "firstByteMs": null, "totalMs": 12.34, "reused": false,
+    });
+    assert_eq!((&attempt["reason"], &attempt["phases"]), (&json!("no answer head within 30 s"), &phases));
+    assert_eq!(&listed["lastAttempt"], attempt, "the list tells the last attempt as fully");
     let not_reached = listed["id"].as_str().unwrap().to_owned();
     let not_reached = format!("{}4", &not_reached[..not_reached.len() - 1]);
     world.get(&format!("/api/v1/deliveries/{not_reached}")).await.refuses(404, &[]);

@@ -10,12 +10,12 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use provider::api_key::ApiKey;
-use provider::attempt::{Failure, Outcome};
+use provider::attempt::{Failure, FailureDetail, Outcome, Phases, Reason};
 use provider::frontier::Place;
 use provider::segment::{Entry, Segment};
 use provider::target::TargetPolicy;
 use serde_json::{Value, json};
-use store::{Account, Accounts, Chance, Clock, Exception, ExceptionState, Lanes, Settlement};
+use store::{Account, Accounts, Chance, Clock, Exception, ExceptionState, FailedAttempt, Lanes, Settlement};
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -112,6 +112,7 @@ impl World {
             zones: Zones::bundled(),
             targets: Arc::new(TargetPolicy::default()),
             lanes_hint: Arc::new(Notify::new()),
+            test_send: None,
             readiness: Arc::new(|| Box::pin(async { Ok(()) })),
             settings,
         };
@@ -199,6 +200,8 @@ impl World {
     pub(crate) async fn deliver_to_three(&self) {
         let now = self.clock.now();
         let node = NodeId::from_bytes([9; 16]);
+        let connect = Some(Duration::from_micros(1_234));
+        let phases = Phases { connect, total: Duration::from_micros(12_340), ..Phases::default() };
         for lease in self.store.claim(node, now, Duration::from_secs(30), store::Room::of(10)).await.unwrap() {
             let work = self.store.work(lease).await.unwrap();
             for fan_out in work.fan_outs.iter().map(|work| &work.fan_out) {
@@ -220,6 +223,13 @@ impl World {
                 ];
                 let exception =
                     |place, state, outcome| Exception { fan_out: fan_out.id, place, state, last: Some((outcome, now)) };
+                let failed = |place: Place, reason| FailedAttempt {
+                    fan_out: fan_out.id,
+                    participant: place.participant,
+                    attempt: 1,
+                    finished_at: now,
+                    detail: FailureDetail { phases, reason: Reason::of_text(reason) },
+                };
                 let due = now + Duration::from_secs(5);
                 let settlement = Settlement {
                     segments: vec![(fan_out.id, Segment::pack(entries).unwrap())],
@@ -228,6 +238,7 @@ impl World {
                         exception(second, ExceptionState::Retrying { due, attempt: 2, charged: 1 }, timeout),
                         exception(third, ExceptionState::Abandoned { attempts: 1 }, Outcome::Answered(404)),
                     ],
+                    failures: vec![failed(second, "no answer head within 30 s"), failed(third, "HTTP 404")],
                     delivered: vec![(fan_out.id, 1)],
                     ..Settlement::default()
                 };

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use provider::attempt::FailureDetail;
 use provider::judge::Verdict;
 use provider::segment::{Entry, Segment};
-use store::{Exception, ExceptionState, Settlement};
+use store::{Exception, ExceptionState, FailedAttempt, Settlement};
 use tokio::time::Instant;
 use wire::FanOutId;
 
@@ -22,6 +23,7 @@ pub(crate) struct Ledger {
     recovered: Vec<(FanOutId, u64)>,
     /// First attempts among them, for the speed.
     first_attempts: u64,
+    failures: Vec<FailedAttempt>,
     count: usize,
     oldest: Option<Instant>,
 }
@@ -53,7 +55,7 @@ impl Ledger {
 
     pub(crate) fn record(&mut self, done: &Done, verdict: Verdict, row: Row, now: Timestamp) {
         let (fan_out, place) = (done.errand.letter.fan_out.id, done.errand.place);
-        let latency_tenth_ms = u32::try_from(done.latency.as_micros() / 100).unwrap_or(u32::MAX);
+        let latency_tenth_ms = done.phases.total_tenth_ms();
         let attempt = done.errand.attempt;
         let finished_ms = now.as_millisecond();
         let entry =
@@ -62,6 +64,11 @@ impl Ledger {
         self.count += 1;
         self.first_attempts += u64::from(attempt == 1);
         self.oldest.get_or_insert_with(Instant::now);
+        if let Some(reason) = &done.reason {
+            let detail = FailureDetail { phases: done.phases, reason: reason.clone() };
+            let participant = place.participant;
+            self.failures.push(FailedAttempt { fan_out, participant, attempt, finished_at: now, detail });
+        }
 
         let state = match verdict {
             Verdict::Delivered => {
@@ -89,6 +96,7 @@ impl Ledger {
             delivered: full.delivered,
             exceptions: full.exceptions,
             recovered: full.recovered,
+            failures: full.failures,
             ..Settlement::default()
         }
     }

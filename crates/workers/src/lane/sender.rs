@@ -9,7 +9,7 @@ use bytes::Bytes;
 use egress::{Exchange, FailureKind};
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use provider::attempt::{Failure, Outcome};
+use provider::attempt::{Failure, Outcome, Phases, Reason};
 use provider::frontier::Place;
 use provider::judge::{AttemptKind, read_retry_after};
 use store::{Clock, Endpoint, FailPoint, FanOut, StoreError, StoreResult};
@@ -44,7 +44,18 @@ pub(crate) struct Done {
     pub(crate) kind: AttemptKind,
     pub(crate) outcome: Outcome,
     pub(crate) asked_wait: Option<Duration>,
-    pub(crate) latency: Duration,
+    pub(crate) phases: Phases,
+    /// Why it failed; none for a success.
+    pub(crate) reason: Option<Reason>,
+}
+
+/// What came of a request.
+pub(crate) struct Attempted {
+    pub(crate) outcome: Outcome,
+    pub(crate) asked_wait: Option<Duration>,
+    pub(crate) phases: Phases,
+    /// Why it failed; none for a success.
+    pub(crate) reason: Option<Reason>,
 }
 
 /// An attempt under way. A type of its own, so that the boxed request is the only allocation it needs.
@@ -52,15 +63,15 @@ pub(crate) struct Attempting {
     /// Taken at the end.
     errand: Option<Errand>,
     kind: AttemptKind,
-    /// None where nothing can be sent.
-    posting: Option<Posting>,
+    /// Or why nothing can be sent.
+    posting: Result<Posting, Reason>,
     clock: Arc<dyn Clock>,
 }
 
 /// Sends to one endpoint.
 pub(crate) struct Sender {
-    /// None where the URL may no longer be called.
-    way: Option<Arc<dyn Way>>,
+    /// Or why the URL may no longer be called.
+    way: Result<Arc<dyn Way>, Reason>,
     signer: Signer,
     clock: Arc<dyn Clock>,
 }
@@ -96,7 +107,9 @@ impl Letter {
 
 impl Sender {
     pub(crate) fn new(context: &Context, endpoint: &Endpoint) -> StoreResult<Sender> {
-        let way = context.targets.parse(&endpoint.url).ok().and_then(|url| context.egress.way_to(&url));
+        let url = context.targets.parse(&endpoint.url).map_err(|error| Reason::of_text(&error.to_string()));
+        let unfit = || Reason::of_text("the URL cannot be put into a request");
+        let way = url.and_then(|url| context.egress.way_to(&url).ok_or_else(unfit));
         let signer = Signer::new(endpoint.secrets.iter().cloned()).map_err(StoreError::broken)?;
         Ok(Sender { way, signer, clock: context.clock.clone() })
     }
@@ -109,15 +122,27 @@ impl Sender {
 
     /// One attempt, from the body to the outcome.
     pub(crate) fn send(&self, errand: Errand, kind: AttemptKind) -> Attempting {
-        let posting = self.way.as_ref().zip(self.request(&errand)).map(|(way, (headers, body))| {
-            FailPoint::AttemptBeforeSend.pass();
-            way.post(headers, body, ATTEMPT_TIME_MAX)
-        });
+        let posting = self.post(self.request(&errand));
         Attempting { errand: Some(errand), kind, posting, clock: self.clock.clone() }
     }
 
+    /// One request outside any lane.
+    pub(crate) async fn try_once(&self, headers: HeaderMap, body: Bytes) -> Attempted {
+        match self.post(Some((headers, body))) {
+            Ok(posting) => Attempted::of(posting.await, &*self.clock),
+            Err(reason) => Attempted::forbidden(reason),
+        }
+    }
+
+    fn post(&self, request: Option<(HeaderMap, Bytes)>) -> Result<Posting, Reason> {
+        let way = self.way.as_ref().map_err(Clone::clone)?;
+        let (headers, body) = request.ok_or_else(|| Reason::of_text("the webhook cannot be put into a request"))?;
+        FailPoint::AttemptBeforeSend.pass();
+        Ok(way.post(headers, body, ATTEMPT_TIME_MAX))
+    }
+
     /// Head and body, signed afresh for this attempt.
-    fn request(&self, errand: &Errand) -> Option<(HeaderMap, Bytes)> {
+    pub(crate) fn request(&self, errand: &Errand) -> Option<(HeaderMap, Bytes)> {
         let letter = &errand.letter;
         let body = letter.body(&errand.participant);
         let id = MessageId::new(letter.fan_out.id, ParticipantNumber::new(errand.place.participant).ok()?).text();
@@ -138,35 +163,43 @@ impl Future for Attempting {
     type Output = Done;
 
     fn poll(mut self: Pin<&mut Self>, waking: &mut Waking<'_>) -> Poll<Done> {
-        let exchange = match &mut self.posting {
-            Some(posting) => Some(ready!(posting.as_mut().poll(waking))),
-            None => None,
+        let attempted = match &mut self.posting {
+            Ok(posting) => {
+                let exchange = ready!(posting.as_mut().poll(waking));
+                FailPoint::AttemptAfterAnswer.pass();
+                Attempted::of(exchange, &*self.clock)
+            }
+            Err(reason) => Attempted::forbidden(reason.clone()),
         };
         // Like every future it is not asked again after its end.
         let Some(errand) = self.errand.take() else { return Poll::Pending };
-        Poll::Ready(match exchange {
-            Some(exchange) => {
-                FailPoint::AttemptAfterAnswer.pass();
-                done(errand, self.kind, exchange, &*self.clock)
-            }
-            None => {
-                let outcome = Outcome::Failed(Failure::ForbiddenTarget);
-                Done { errand, kind: self.kind, outcome, asked_wait: None, latency: Duration::ZERO }
-            }
-        })
+        let Attempted { outcome, asked_wait, phases, reason } = attempted;
+        Poll::Ready(Done { errand, kind: self.kind, outcome, asked_wait, phases, reason })
     }
 }
 
-fn done(errand: Errand, kind: AttemptKind, exchange: Exchange, clock: &dyn Clock) -> Done {
-    let latency = exchange.phases.total;
-    let (outcome, asked_wait) = match exchange.result {
-        Ok(answer) => {
-            let asked = answer.retry_after.and_then(|text| read_retry_after(&text, clock.now()));
-            (Outcome::Answered(answer.status), asked)
+impl Attempted {
+    fn of(exchange: Exchange, clock: &dyn Clock) -> Attempted {
+        let phases = exchange.phases;
+        match exchange.result {
+            Ok(answer) => {
+                let outcome = Outcome::Answered(answer.status);
+                let asked_wait = answer.retry_after.and_then(|text| read_retry_after(&text, clock.now()));
+                let refusal = || Reason::of_status(answer.status, answer.location.as_deref());
+                Attempted { outcome, asked_wait, phases, reason: (!outcome.is_delivered()).then(refusal) }
+            }
+            Err(failure) => {
+                let reason = Some(Reason::of_text(&failure.to_string()));
+                Attempted { outcome: Outcome::Failed(failure_of(failure.kind)), asked_wait: None, phases, reason }
+            }
         }
-        Err(failure) => (Outcome::Failed(failure_of(failure.kind)), None),
-    };
-    Done { errand, kind, outcome, asked_wait, latency }
+    }
+
+    /// Nothing was sent, for this reason.
+    fn forbidden(reason: Reason) -> Attempted {
+        let (outcome, phases) = (Outcome::Failed(Failure::ForbiddenTarget), Phases::default());
+        Attempted { outcome, asked_wait: None, phases, reason: Some(reason) }
+    }
 }
 
 fn failure_of(kind: FailureKind) -> Failure {

@@ -3,6 +3,8 @@
 
 mod backlog;
 mod delivery;
+mod details;
 mod failure;
 mod receiver;
+mod test_send;
 mod world;

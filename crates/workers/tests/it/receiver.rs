@@ -38,6 +38,8 @@ pub(crate) enum Answer {
     Status(u16),
     /// 503 with this `Retry-After`.
     ComeBackIn(&'static str),
+    /// 301 to this place.
+    Elsewhere(&'static str),
     /// Never.
     Nothing,
 }
@@ -107,6 +109,7 @@ impl Receiver {
         let response = match answer {
             Answer::Status(status) => response.status(status),
             Answer::ComeBackIn(wait) => response.status(503).header("retry-after", wait),
+            Answer::Elsewhere(place) => response.status(301).header("location", place),
             Answer::Nothing => std::future::pending().await,
         };
         Ok(response.body(Full::default()).unwrap())

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use egress::{Egress, Limits, Resolve};
 use jiff::{SignedDuration, Timestamp};
 use provider::api_key::ApiKey;
+use provider::attempt::TestReport;
 use provider::settings::EndpointSettings;
 use provider::target::TargetPolicy;
 use store::{
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
 use webinar::{EventType, MangoId, Participant, Series, SeriesDraft, SeriesId, SeriesPart, Trigger, Zones};
 use wire::{AccountId, EndpointId, EventId, NodeId, SigningSecret, SubscriptionId};
-use workers::{Bounds, Context, LaneSupervisor};
+use workers::{Bounds, Context, LaneSupervisor, TestSender};
 
 use crate::receiver::Receiver;
 
@@ -166,6 +167,12 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// Sends a test webhook to an endpoint.
+    pub(crate) async fn test(&self, endpoint: EndpointId) -> TestReport {
+        let endpoint = self.store.endpoint(ACCOUNT, endpoint).await.unwrap().unwrap();
+        TestSender::new(self.context.clone(), Zones::bundled()).send(&endpoint).await.unwrap()
     }
 
     /// A process that takes over: it knows nothing but the store, and the old one's leases have ended.

@@ -9,9 +9,13 @@ use super::HERE;
 
 /// The one name that may be called.
 pub(crate) const ALLOWED: &str = "control.example.com";
+/// May be called, too, and then points to a forbidden address.
+pub(crate) const REDIRECTING: &str = "redirecting.example.com";
+/// The first answer is public, and so is the connection made with it; all others are forbidden.
+pub(crate) const REBINDING: &str = "rebinding.example.com";
 
 /// Names that must never lead to a connection.
-pub(crate) const FORBIDDEN: [&str; 12] = [
+pub(crate) const FORBIDDEN: [&str; 17] = [
     "private.example.com",
     "loopback.example.com",
     "metadata.example.com",
@@ -24,6 +28,11 @@ pub(crate) const FORBIDDEN: [&str; 12] = [
     "alias.example.com",
     "error-then-private.example.com",
     "127.0.0.1.nip.example.com",
+    REBINDING,
+    "thousand.example.com",
+    "truncated.example.com",
+    "garbage.example.com",
+    "silent.example.com",
 ];
 
 const A: u16 = 1;
@@ -41,7 +50,13 @@ pub(crate) async fn serve(address: Ipv4Addr) {
         let Some((name, kind, end)) = question(&packet[..length]) else { continue };
         let times = asked.entry(format!("{name} {kind}")).or_default();
         *times += 1;
-        let answer = answer(&packet[..end], &name, kind, *times, address);
+        let mut answer = answer(&packet[..end], &name, kind, *times, address);
+        match name.split('.').next() {
+            Some("silent") => continue,
+            Some("garbage") => answer.truncate(answer.len() - 3),
+            Some("truncated") => answer[2] |= 0x02,
+            _ => {}
+        }
         let _ = socket.send_to(&answer, from).await;
     }
 }
@@ -67,8 +82,11 @@ fn addresses(name: &str, times: usize, control: Ipv4Addr) -> Result<Vec<IpAddr>,
     let six = |text: &str| vec![IpAddr::V6(text.parse::<Ipv6Addr>().unwrap())];
     let public = vec![IpAddr::V4(control)];
     Ok(match name.strip_suffix(".example.com").unwrap_or_default() {
-        "control" => public,
+        "control" | "redirecting" => public,
+        "rebinding" if times == 1 => public,
         "private" => four("10.0.0.1"),
+        "rebinding" | "truncated" | "garbage" => four("127.0.0.1"),
+        "thousand" => (0..1_000).map(|n| IpAddr::V4(Ipv4Addr::from_bits(0x7f00_0001 + n))).collect(),
         "loopback" | "127.0.0.1.nip" => four("127.0.0.1"),
         "metadata" => four("169.254.169.254"),
         "azure" => four("168.63.129.16"),

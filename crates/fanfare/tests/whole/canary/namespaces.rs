@@ -11,8 +11,10 @@ pub(crate) const HERE: Ipv4Addr = Ipv4Addr::new(11, 0, 0, 1);
 pub(crate) const CONTROL: Ipv4Addr = Ipv4Addr::new(11, 0, 0, 2);
 
 /// What stands on `lo` of the first namespace beside 127.0.0.1 and ::1.
-const FORBIDDEN: [&str; 17] = [
+const FORBIDDEN: [&str; 19] = [
     "10.0.0.1/32",
+    "10.9.9.8/32",
+    "10.9.9.9/32",
     "172.16.0.1/32",
     "192.168.0.1/32",
     "100.64.0.1/32",

@@ -154,6 +154,22 @@ fn ipv4_blocks_end_exactly_where_they_should() {
 }
 
 #[test]
+fn every_spelling_of_a_blocks_ends_and_neighbours_is_judged_as_the_address_itself() {
+    for block in v4_blocks() {
+        let (first, last) = (block.network().to_bits(), block.broadcast().to_bits());
+        let edges = [Some(first), Some(last), first.checked_sub(1), last.checked_add(1)];
+        for address in edges.into_iter().flatten().map(Ipv4Addr::from_bits) {
+            for noise in [0, u128::MAX] {
+                for (spelling, always_refused) in spellings(address, noise) {
+                    let expected = always_refused || not_public(address.into()).is_some();
+                    assert_eq!(not_public(spelling.into()).is_some(), expected, "{spelling} for {address}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn ipv6_blocks_end_exactly_where_they_should() {
     for (address, public) in [
         ("1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", false),
