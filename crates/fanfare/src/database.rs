@@ -7,7 +7,7 @@ use std::str::FromStr;
 use anyhow::{Context, bail};
 use clap::Args;
 use store::{Account, Accounts};
-use store_sqlite::SqliteStore;
+use store_sqlite::{ServerLock, SqliteStore};
 use webinar::Zones;
 use wire::AccountId;
 
@@ -82,11 +82,20 @@ pub(crate) struct DatabaseArgs {
 impl DatabaseArgs {
     /// Opens the database there is; asking about one that is not there must not make one.
     pub(crate) fn open_existing(&self) -> anyhow::Result<SqliteStore> {
+        open(&self.existing()?, zones::newest())
+    }
+
+    fn existing(&self) -> anyhow::Result<PathBuf> {
         let Database::Sqlite(path) = self.choose()?;
         if !path.try_exists().with_context(|| format!("cannot look for {}", path.display()))? {
             bail!("there is no database {}; name it with --database, or make it with fanfare serve", path.display());
         }
-        open(&path, zones::newest())
+        Ok(path)
+    }
+
+    /// Opens the database there is for this process alone; refused where a server runs.
+    pub(crate) fn open_alone(&self) -> anyhow::Result<(SqliteStore, ServerLock)> {
+        Ok(SqliteStore::open_as_server(&self.existing()?, zones::newest())?)
     }
 
     /// Opens the database, making it where there is none.

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use web::{Dashboard, Halves, Limits, WebSettings};
 use webinar::Zones;
 use wire::NodeId;
-use workers::{Bounds, LaneSupervisor};
+use workers::{Bounds, Janitor, LaneSupervisor};
 
 use crate::clock::{SystemChance, SystemClock};
 
@@ -43,6 +43,7 @@ pub(crate) struct Server {
     stop: watch::Sender<bool>,
     http: JoinHandle<io::Result<()>>,
     lanes: Option<JoinHandle<()>>,
+    janitor: JoinHandle<()>,
 }
 
 impl Server {
@@ -71,8 +72,10 @@ impl Server {
                 limits: Limits { drain_time: DRAIN_TIME, ..Limits::default() },
             },
         };
+        let janitor = Janitor::new(Arc::new(parts.store.clone()), Arc::new(SystemClock));
+        let janitor = tokio::spawn(janitor.run(stopped.clone()));
         let http = tokio::spawn(web::serve(parts.listener, context, told_to_stop(stopped)));
-        Ok(Server { address, store: parts.store, is_ready, stop, http, lanes: lanes.map(tokio::spawn) })
+        Ok(Server { address, store: parts.store, is_ready, stop, http, lanes: lanes.map(tokio::spawn), janitor })
     }
 
     /// Where it listens.
@@ -98,6 +101,7 @@ impl Server {
             Some(lanes) => lanes.await.context("the lanes have failed"),
             None => Ok(()),
         };
+        let janitor = self.janitor.await.context("the janitor has failed");
         let http = match self.http.is_finished() {
             // How it ended has been told already.
             true => Ok(()),
@@ -105,7 +109,7 @@ impl Server {
         };
         // Whatever failed before, what is acknowledged belongs into the file.
         let checkpoint = self.store.checkpoint().await.context("the log could not be emptied into the database");
-        lanes.and(http).and(checkpoint)
+        lanes.and(janitor).and(http).and(checkpoint)
     }
 }
 

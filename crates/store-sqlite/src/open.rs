@@ -45,7 +45,10 @@ pub enum OpenError {
     #[error("the linked SQLite {0} has the WAL-reset bug; build Fanfare with its bundled SQLite, at least 3.51.3")]
     FaultySqlite(&'static str),
     /// SQLite did not accept a setting on which the promises rest.
-    #[error("SQLite left {0}, which is needed so that nothing acknowledged is lost; is the file on a network share?")]
+    #[error(
+        "SQLite left {0}, which is needed so that nothing acknowledged is lost and nothing erased stays; is the file on \
+         a network share?"
+    )]
     SettingRefused(String),
     /// Anything else SQLite said.
     #[error("{path} cannot be opened: {source}")]
@@ -139,6 +142,8 @@ fn set_durable(connection: &Connection) -> rusqlite::Result<Result<(), OpenError
     // On macOS an ordinary fsync leaves the data in the drive's cache.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted is overwritten, in pages that become free too: who is erased must not be found in the file.
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     // Inside a commit a checkpoint would make a sender wait; the writer thread does it between commits.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -146,6 +151,10 @@ fn set_durable(connection: &Connection) -> rusqlite::Result<Result<(), OpenError
 
     let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    let secure_delete: i64 = connection.pragma_query_value(None, "secure_delete", |row| row.get(0))?;
+    if secure_delete != 1 {
+        return Ok(Err(OpenError::SettingRefused(format!("secure_delete={secure_delete} instead of 1 (ON)"))));
+    }
     Ok(match (journal.as_str(), synchronous) {
         ("wal", 2) => Ok(()),
         ("wal", other) => Err(OpenError::SettingRefused(format!("synchronous={other} instead of 2 (FULL)"))),

@@ -67,7 +67,16 @@ pub(crate) enum Isolation {
 
 enum Task {
     Write(Box<dyn Write>),
-    Truncate(oneshot::Sender<StoreResult<()>>),
+    Truncate(Cleaning, oneshot::Sender<StoreResult<()>>),
+}
+
+/// What is done to the file between two commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cleaning {
+    /// The log is moved into it and emptied.
+    Checkpoint,
+    /// It is rewritten first.
+    Rewrite,
 }
 
 /// One waiting write.
@@ -166,8 +175,17 @@ impl Writer {
     }
 
     pub(crate) async fn checkpoint(&self) -> StoreResult<()> {
+        self.clean(Cleaning::Checkpoint).await
+    }
+
+    /// Rewrites the whole file; nothing else is written meanwhile.
+    pub(crate) async fn rewrite(&self) -> StoreResult<()> {
+        self.clean(Cleaning::Rewrite).await
+    }
+
+    async fn clean(&self, cleaning: Cleaning) -> StoreResult<()> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Task::Truncate(reply)).map_err(|_| stopped())?;
+        self.queue.send(Task::Truncate(cleaning, reply)).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -221,8 +239,12 @@ impl WriterThread {
                 commits_since_checkpoint += 1;
             }
             if !truncate.is_empty() {
-                for reply in truncate {
-                    let _ = reply.send(self.checkpoint("truncate", CHECKPOINT_PATIENCE));
+                for (cleaning, reply) in truncate {
+                    let rewritten = match cleaning {
+                        Cleaning::Checkpoint => Ok(()),
+                        Cleaning::Rewrite => run(&self.connection, "vacuum", []),
+                    };
+                    let _ = reply.send(rewritten.and_then(|()| self.checkpoint("truncate", CHECKPOINT_PATIENCE)));
                 }
             } else if commits_since_checkpoint > COMMITS_BETWEEN_CHECKPOINTS {
                 checkpoints = checkpoints.wrapping_add(1);
@@ -308,13 +330,13 @@ fn collect(
     first: Task,
     tasks: &mpsc::Receiver<Task>,
     batch: &mut Vec<Box<dyn Write>>,
-    truncate: &mut Vec<oneshot::Sender<StoreResult<()>>>,
+    truncate: &mut Vec<(Cleaning, oneshot::Sender<StoreResult<()>>)>,
 ) {
     let mut next = Some(first);
     while let Some(task) = next {
         match task {
             Task::Write(write) => batch.push(write),
-            Task::Truncate(reply) => truncate.push(reply),
+            Task::Truncate(cleaning, reply) => truncate.push((cleaning, reply)),
         }
         next = if batch.len() < BATCH_MAX { tasks.try_recv().ok() } else { None };
     }

@@ -3,6 +3,8 @@
 
 mod backlog;
 mod delivery;
+mod erasure;
 mod failure;
+mod janitor;
 mod receiver;
 mod world;
