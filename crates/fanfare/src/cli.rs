@@ -6,10 +6,12 @@ use wire::AccountId;
 use crate::commands::account::AccountCommand;
 use crate::commands::backup::BackupArgs;
 use crate::commands::bench::BenchCommand;
+use crate::commands::compact::CompactArgs;
 use crate::commands::deliveries::DeliveriesCommand;
 use crate::commands::demo::DemoArgs;
 use crate::commands::import::ImportArgs;
 use crate::commands::inbox::InboxCommand;
+use crate::commands::participants::ParticipantsCommand;
 use crate::commands::serve::ServeArgs;
 use crate::output::ListFormat;
 
@@ -33,6 +35,9 @@ pub(crate) enum Command {
     /// Make and list accounts and their API keys; works beside a running server.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Show a person, or erase one everywhere; works beside a running server.
+    #[command(subcommand)]
+    Participants(ParticipantsCommand),
     /// Bring the members of a mango from a CSV file; works beside a running server.
     Import(ImportArgs),
     /// Look into the delivery log.
@@ -43,6 +48,8 @@ pub(crate) enum Command {
     Inbox(InboxCommand),
     /// Copy the database into a new file while the server works on it.
     Backup(BackupArgs),
+    /// Rewrite the database file: shorter, and without remains of what was erased; the server must be stopped.
+    Compact(CompactArgs),
     /// Measure what one delivery and one acceptance cost on this machine.
     #[command(subcommand)]
     Bench(BenchCommand),

@@ -3,8 +3,10 @@
 pub(crate) mod account;
 pub(crate) mod backup;
 pub(crate) mod bench;
+pub(crate) mod compact;
 pub(crate) mod deliveries;
 pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod inbox;
+pub(crate) mod participants;
 pub(crate) mod serve;

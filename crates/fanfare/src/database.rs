@@ -7,7 +7,7 @@ use std::str::FromStr;
 use anyhow::{Context, bail};
 use clap::Args;
 use store::{Account, Accounts};
-use store_sqlite::SqliteStore;
+use store_sqlite::{ServerLock, SqliteStore};
 use webinar::Zones;
 use wire::AccountId;
 
@@ -97,6 +97,11 @@ impl DatabaseArgs {
             bail!("there is no database {}; name it with --database, or make it with fanfare serve", path.display());
         }
         Ok(path)
+    }
+
+    /// Opens the database there is for this process alone; refused where a server runs.
+    pub(crate) fn open_alone(&self) -> anyhow::Result<(SqliteStore, ServerLock)> {
+        Ok(SqliteStore::open_as_server(&self.find()?, zones::newest())?)
     }
 
     /// Opens the database, making it where there is none.

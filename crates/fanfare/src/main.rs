@@ -38,10 +38,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => block_on(commands::demo::run(args)),
         Command::Serve(args) => done(block_on(commands::serve::run(args))),
         Command::Account(command) => done(block_on(commands::account::run(command))),
+        Command::Participants(command) => done(block_on(commands::participants::run(command))),
         Command::Import(args) => block_on(commands::import::run(args)),
         Command::Deliveries(command) => done(block_on(commands::deliveries::run(command))),
         Command::Inbox(command) => done(block_on(commands::inbox::run(command))),
         Command::Backup(args) => done(block_on(commands::backup::run(args))),
+        Command::Compact(args) => done(block_on(commands::compact::run(args))),
         // It binds its threads to cores, so it makes its own runtime.
         Command::Bench(command) => done(commands::bench::run(command)),
     }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use web::{Dashboard, Halves, Limits, WebSettings};
 use webinar::Zones;
 use wire::NodeId;
-use workers::{Bounds, LaneSupervisor, TestSender};
+use workers::{Bounds, Janitor, LaneSupervisor, TestSender};
 
 use crate::clock::{SystemChance, SystemClock};
 
@@ -50,6 +50,7 @@ pub(crate) struct Server {
     http: JoinHandle<io::Result<()>>,
     lanes: Option<JoinHandle<()>>,
     has_disk_failed: bool,
+    janitor: JoinHandle<()>,
 }
 
 impl Server {
@@ -81,6 +82,8 @@ impl Server {
                 limits: Limits { drain_time: DRAIN_TIME, ..Limits::default() },
             },
         };
+        let janitor = Janitor::new(Arc::new(parts.store.clone()), Arc::new(SystemClock));
+        let janitor = tokio::spawn(janitor.run(stopped.clone()));
         let http = tokio::spawn(web::serve(parts.listener, context, told_to_stop(stopped)));
         Ok(Server {
             address,
@@ -89,6 +92,7 @@ impl Server {
             stop,
             http,
             lanes: lanes.map(tokio::spawn),
+            janitor,
             has_disk_failed: false,
         })
     }
@@ -132,6 +136,7 @@ impl Server {
             Some(lanes) => lanes.await.context("the lanes have failed"),
             None => Ok(()),
         };
+        let janitor = self.janitor.await.context("the janitor has failed");
         let http = match self.http.is_finished() {
             // How it ended has been told already.
             true => Ok(()),
@@ -139,7 +144,7 @@ impl Server {
         };
         // Whatever failed before, what is acknowledged belongs into the file.
         let checkpoint = self.store.checkpoint().await.context("the log could not be emptied into the database");
-        lanes.and(http).and(checkpoint)
+        lanes.and(janitor).and(http).and(checkpoint)
     }
 }
 

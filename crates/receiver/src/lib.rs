@@ -1,13 +1,16 @@
-//! Pure decisions of the receiving half: which webhooks are believed, and which were there before.
+//! Pure decisions of the receiving half: which webhooks are believed, which were there before, and which name
+//! a person.
 //! No async, no clock, no randomness, no I/O: the caller brings the request and the time.
 
 mod dedupe;
 mod kept_headers;
+mod naming;
 mod source;
 mod verify;
 
 pub use dedupe::{ContentDigest, DedupeKey};
 pub use kept_headers::KeptHeaders;
+pub use naming::PersonMarks;
 pub use source::{Scheme, Source, SourceError};
 pub use verify::{RawRequest, Verified, verify};
 pub use wire::Rejection;

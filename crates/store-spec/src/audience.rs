@@ -5,7 +5,7 @@ use store::{Group, Store, StoreError, StoreResult};
 use wire::{AccountId, FanOutId};
 
 use crate::World;
-use crate::world::{Plan, member_who};
+use crate::world::{Plan, member_who, to_tell};
 
 pub async fn who_joins_after_the_event_is_not_told<S: Store>(mut world: World<S>) -> StoreResult<()> {
     let account = told_account(&mut world).await?;
@@ -120,8 +120,8 @@ pub async fn pages_follow_each_other_and_ranks_count_on<S: Store>(mut world: Wor
             let page = world.store.audience_page(account, fan_out, after, size).await?;
             assert!(page.len() <= size);
             let Some(last) = page.last() else { break };
-            after = last.place;
-            read.extend(page.into_iter().map(|recipient| (recipient.place, recipient.participant.name)));
+            after = last.place();
+            read.extend(page.into_iter().filter_map(to_tell).map(|one| (one.place, one.participant.name)));
         }
         let numbered = (1..).zip(&names).map(|(n, name)| (Place { participant: n, index: n }, (*name).to_owned()));
         assert_eq!(read, numbered.collect::<Vec<_>>(), "in pages of {size}");

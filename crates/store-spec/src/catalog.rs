@@ -244,6 +244,7 @@ pub async fn an_event_keeps_the_snapshot_it_announces<S: Store>(mut world: World
         called_off: 0,
         ahead: 0,
         per_minute: None,
+        erased: 0,
     };
     assert_eq!(summary.fan_outs, [progress]);
     let newest = world.store.events(account, None, 1).await?.items[0].clone();

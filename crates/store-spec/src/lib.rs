@@ -11,6 +11,8 @@ pub mod backlog;
 pub mod catalog;
 mod compare;
 #[doc(hidden)]
+pub mod erasures;
+#[doc(hidden)]
 pub mod inbox;
 #[doc(hidden)]
 pub mod journal;
@@ -24,6 +26,8 @@ pub mod settling;
 #[doc(hidden)]
 pub mod subscriptions;
 mod suite;
+#[doc(hidden)]
+pub mod upkeep;
 pub mod world;
 
 pub use compare::agree_with_model;

@@ -4,12 +4,14 @@
 mod accounts;
 mod backlog;
 mod catalog;
+mod erasures;
 mod inbox;
 mod journal;
 mod lanes;
 mod roster;
 mod subscriptions;
 mod tables;
+mod upkeep;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -66,7 +66,7 @@ pub async fn a_new_owner_goes_on_behind_the_cursor<S: Store>(mut world: World<S>
     let work = world.work(lane.lease).await?;
     assert_eq!((work.fan_outs[0].cursor, &work.fan_outs[0].finished_beyond), (lane.place(4), &Vec::new()));
     let next = world.store.audience_page(lane.account, lane.fan_out, work.fan_outs[0].cursor, 1).await?;
-    assert_eq!(next[0].place, lane.place(5));
+    assert_eq!(next[0].place(), lane.place(5));
     Ok(())
 }
 

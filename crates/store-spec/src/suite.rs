@@ -180,6 +180,33 @@ macro_rules! suite {
                 the_inbox_of_another_account_is_out_of_sight,
             ]
         );
+        $crate::sentences!(
+            $make,
+            erasures,
+            [
+                who_is_erased_is_on_no_list_and_comes_back_as_somebody_else,
+                only_ones_own_people_are_erased_and_only_who_is_there,
+                a_frozen_audience_keeps_the_place_of_who_is_erased,
+                a_later_audience_has_no_place_for_who_was_erased,
+                a_retry_of_who_is_erased_is_called_off_and_nobody_elses,
+                what_was_on_its_way_to_who_is_erased_ends_with_its_outcome,
+                who_is_erased_before_their_turn_is_in_the_log_as_such,
+                the_inbox_is_searched_as_it_was_and_a_late_copy_is_known,
+                a_search_that_two_do_at_once_counts_once,
+            ]
+        );
+        $crate::sentences!(
+            $make,
+            upkeep,
+            [
+                a_retention_reads_back_and_is_an_accounts_own,
+                bodies_go_before_the_messages_that_had_them,
+                an_ended_log_goes_and_its_counts_stay_as_long_as_its_event,
+                what_is_pending_is_never_let_go,
+                an_outcome_is_kept_from_its_own_time_on,
+                old_versions_memberships_and_erasures_go,
+            ]
+        );
     };
 }
 
@@ -215,6 +242,8 @@ mod tests {
             include_str!("settling.rs"),
             include_str!("journal.rs"),
             include_str!("inbox.rs"),
+            include_str!("erasures.rs"),
+            include_str!("upkeep.rs"),
         ];
         let listed = include_str!("suite.rs");
         for sentence in areas.iter().flat_map(|area| area.split("\npub async fn ").skip(1)) {

@@ -1,5 +1,6 @@
 //! Fixtures of the suite: a store, a clock that only moves when told, and short ways to fill the store.
 
+mod erasing;
 mod inbound;
 mod person;
 mod report;
@@ -11,8 +12,8 @@ use jiff::Timestamp;
 use provider::api_key::StoredKey;
 use provider::frontier::Place;
 use store::{
-    Account, Endpoint, Enrolled, Group, LaneWork, LateRegistration, Lease, Mango, NewSubscription, Recipient, Room,
-    SaveSeries, Saved, Settled, Settlement, Store, StoreResult, Subscribed,
+    Account, Endpoint, Enrolled, Group, LaneWork, LateRegistration, Lease, Mango, Member, NewSubscription, Recipient,
+    Room, SaveSeries, Saved, Settled, Settlement, Store, StoreResult, Subscribed,
 };
 use webinar::{EventType, MangoId, Zones};
 use wire::{AccountId, EndpointId, FanOutId, NodeId, Secret, SigningSecret, SubscriptionId, uuid_v7_bytes};
@@ -184,9 +185,10 @@ impl<S: Store> World<S> {
         }
     }
 
-    /// Everyone in a fan-out's audience.
+    /// Everyone in a fan-out's audience but those who were erased.
     pub async fn audience(&self, account: AccountId, fan_out: FanOutId) -> StoreResult<Vec<Recipient>> {
-        self.store.audience_page(account, fan_out, Place::default(), 1_000).await
+        let members = self.store.audience_page(account, fan_out, Place::default(), 1_000).await?;
+        Ok(members.into_iter().filter_map(to_tell).collect())
     }
 
     /// Registers people for a series that was announced; what it came to, and the fan-out that tells them if there is one.
@@ -233,5 +235,12 @@ impl<S: Store> World<S> {
     /// Commits outcomes.
     pub async fn settle(&self, lease: Lease, settlement: impl Into<Settlement>) -> StoreResult<Settled> {
         self.store.settle(lease, std::sync::Arc::new(settlement.into())).await
+    }
+}
+
+pub(crate) fn to_tell(member: Member) -> Option<Recipient> {
+    match member {
+        Member::ToTell(recipient) => Some(recipient),
+        Member::Erased(_) => None,
     }
 }

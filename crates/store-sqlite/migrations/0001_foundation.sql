@@ -21,6 +21,14 @@ create table api_key (
 ) strict, without rowid;
 create index api_key_by_account on api_key (account, created_at); -- listing an account's keys
 
+-- How long an account keeps what, in days; an account without a row keeps to the defaults.
+create table retention (
+    account integer primary key references account,
+    bodies_days integer not null,
+    log_days integer not null,
+    metadata_days integer not null
+) strict;
+
 create table mango (
     account integer not null references account,
     mango blob not null check (length(mango) = 12),
@@ -52,6 +60,7 @@ create table membership (
     primary key (account, team, participant, joined)
 ) strict, without rowid;
 create index membership_by_participant on membership (account, participant, team); -- exclusions, one person's teams
+create index membership_ended on membership (account, ended) where ended is not null; -- pruning
 
 create table series (
     account integer not null references account,
@@ -106,6 +115,7 @@ create table event (
     audience integer,
     primary key (account, event)
 ) strict;
+create index event_by_age on event (account, created_at); -- pruning
 
 create table endpoint (
     account integer not null references account,
@@ -184,7 +194,10 @@ create table fan_out (
     held integer not null default 0,
     abandoned integer not null default 0,
     called_off integer not null default 0,
+    erased integer not null default 0,
     created_at integer not null,
+    -- Whether its deliveries are kept one by one; later only the counts above are.
+    is_logged integer not null default 1 check (is_logged in (0, 1)),
     primary key (account, fan_out)
 ) strict, without rowid;
 create index fan_out_running on fan_out (account, endpoint, position) where state = 'running'; -- a lane's work
@@ -195,6 +208,7 @@ create index fan_out_out_of_line on fan_out (account, endpoint) -- rows that do 
     where (state in ('running', 'swept') and held > 0) or (state = 'paused' and retrying > 0)
     or (state in ('superseded', 'skipped') and retrying + held > 0);
 create index fan_out_by_event on fan_out (account, event); -- an event's progress
+create index fan_out_logged on fan_out (account, created_at) where is_logged = 1; -- pruning the log
 
 -- The deliveries that did not simply succeed. All others live in segments only.
 create table exception (
@@ -203,7 +217,7 @@ create table exception (
     participant integer not null,
     place integer not null,
     endpoint blob not null,
-    state text not null check (state in ('retrying', 'held', 'abandoned', 'superseded', 'skipped')),
+    state text not null check (state in ('retrying', 'held', 'abandoned', 'superseded', 'skipped', 'erased')),
     due_at integer check ((due_at is not null) = (state = 'retrying')),
     -- Of the attempt to come while retrying or held, of the last one afterwards.
     attempt integer not null check (attempt between 0 and 65535),
@@ -211,9 +225,12 @@ create table exception (
     charged integer not null default 0,
     last_outcome integer,
     last_at integer,
-    primary key (account, fan_out, participant)
+    primary key (account, fan_out, participant),
+    -- A row of which the fan-out is gone would keep its lane due for ever.
+    foreign key (account, fan_out) references fan_out
 ) strict, without rowid;
 create index exception_due on exception (account, endpoint, due_at) where due_at is not null; -- a lane's retries
+create index exception_by_person on exception (account, participant) where state in ('retrying', 'held'); -- erasing somebody
 
 create index exception_unfinished on exception (account, fan_out) where state in ('retrying', 'held'); -- calling off
 
@@ -221,7 +238,9 @@ create trigger exception_added after insert on exception begin
     update fan_out
     set retrying = retrying + (new.state = 'retrying'), held = held + (new.state = 'held'),
         abandoned = abandoned + (new.state = 'abandoned'),
-        called_off = called_off + (new.state in ('superseded', 'skipped'))
+        called_off = called_off + (new.state in ('superseded', 'skipped')),
+        erased = erased + (new.state = 'erased'),
+        is_logged = 1
     where account = new.account and fan_out = new.fan_out;
 end;
 create trigger exception_changed after update of state on exception when new.state <> old.state begin
@@ -229,14 +248,16 @@ create trigger exception_changed after update of state on exception when new.sta
     set retrying = retrying + (new.state = 'retrying') - (old.state = 'retrying'),
         held = held + (new.state = 'held') - (old.state = 'held'),
         abandoned = abandoned + (new.state = 'abandoned') - (old.state = 'abandoned'),
-        called_off = called_off + (new.state in ('superseded', 'skipped')) - (old.state in ('superseded', 'skipped'))
+        called_off = called_off + (new.state in ('superseded', 'skipped')) - (old.state in ('superseded', 'skipped')),
+        erased = erased + (new.state = 'erased') - (old.state = 'erased')
     where account = new.account and fan_out = new.fan_out;
 end;
 create trigger exception_removed after delete on exception begin
     update fan_out
     set retrying = retrying - (old.state = 'retrying'), held = held - (old.state = 'held'),
         abandoned = abandoned - (old.state = 'abandoned'),
-        called_off = called_off - (old.state in ('superseded', 'skipped'))
+        called_off = called_off - (old.state in ('superseded', 'skipped')),
+        erased = erased - (old.state = 'erased')
     where account = old.account and fan_out = old.fan_out;
 end;
 
@@ -292,7 +313,10 @@ create table message (
     message_id text,
     headers text not null,
     received_at integer not null,
-    body blob not null
+    -- Why body and headers are gone, where they are.
+    emptied text check (emptied in ('erased', 'expired')),
+    body blob not null,
+    check (emptied is null or (headers = '' and body = x''))
 ) strict;
 create unique index message_once on message (account, source, dedupe_key); -- recognising duplicates
 create index message_by_account on message (account, number); -- listing
@@ -306,3 +330,31 @@ create table message_duplicate (
     last_at integer not null,
     primary key (account, number)
 ) strict, without rowid;
+
+-- How far the bodies of an account's inbox have been let go, so that nobody looks at them again.
+create table message_expiry (
+    account integer primary key references account,
+    number integer not null
+) strict;
+
+-- People being erased and people erased. What is searched for in the inbox stands here until the search is over.
+create table erasure (
+    account integer not null references account,
+    erasure blob not null check (length(erasure) = 16),
+    participant integer,
+    state text not null check (state in ('searching', 'sealing', 'done')),
+    email text check ((email is not null) = (state = 'searching')),
+    phone text check (phone is null or state = 'searching'),
+    memberships integer not null,
+    retries integer not null,
+    messages integer not null,
+    searched integer not null default 0,
+    emptied integer not null default 0,
+    read_to integer not null default 0,
+    -- The newest message at the time: later ones were sent by somebody who still has the address.
+    last_number integer not null,
+    requested_at integer not null,
+    finished_at integer check ((finished_at is not null) = (state = 'done')),
+    primary key (account, erasure)
+) strict, without rowid;
+create index erasure_open on erasure (state, erasure) where finished_at is null; -- the janitor's work, oldest first

@@ -2,8 +2,8 @@
 
 use provider::frontier::Place;
 use rusqlite::Connection;
-use rusqlite::types::Value;
-use store::{Group, Recipient, StoreError, StoreResult};
+use rusqlite::types::{Value, ValueRef};
+use store::{Group, Member, Recipient, StoreError, StoreResult};
 use webinar::{MangoId, SeriesId};
 use wire::AccountId;
 
@@ -41,20 +41,23 @@ impl Audience {
         Ok(count.unsigned_abs())
     }
 
-    /// The next `limit` people after `after`, with the contact data of now.
+    /// The next `limit` places after `after`, with the contact data of now.
     pub(crate) fn page(
         &self,
         connection: &Connection,
         after: Place,
         limit: usize,
         reader: &mut ParticipantReader,
-    ) -> StoreResult<Vec<Recipient>> {
+    ) -> StoreResult<Vec<Member>> {
         let (sql, params) = self.page_query(after.participant, limit);
         let mut index = after.index;
         list(connection, &sql, rusqlite::params_from_iter(params), |row| {
             index += 1;
             let place = Place { participant: row.get::<_, i64>(0)?.unsigned_abs(), index };
-            Ok(Recipient { place, participant: reader.read(row, 1)? })
+            Ok(match row.get_ref(1)? {
+                ValueRef::Null => Member::Erased(place),
+                _ => Member::ToTell(Recipient { place, participant: reader.read(row, 1)? }),
+            })
         })
     }
 
@@ -66,11 +69,12 @@ impl Audience {
     pub(crate) fn page_query(&self, after: u64, limit: usize) -> (String, Vec<Value>) {
         let (people, mut params) = self.people(after);
         params.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
-        // `cross` keeps the page outside: with many teams SQLite would rather walk through all the account's people.
+        // `left` keeps those who were erased; and keeps the page outside, where with many teams SQLite would rather walk
+        // through all the account's people.
         let sql = format!(
             "select person.participant, p.name, p.email, p.phone, p.timezone
              from ({people} order by 1 limit ?{}) as person
-             cross join participant as p on p.account = ?1 and p.participant = person.participant
+             left join participant as p on p.account = ?1 and p.participant = person.participant
              order by 1",
             params.len()
         );

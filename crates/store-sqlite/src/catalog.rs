@@ -27,7 +27,7 @@ pub(crate) const PROGRESS: &str = "select f.fan_out, f.endpoint, f.state, f.deli
         select coalesce(sum(e.audience - g.cursor_index), 0)
         from fan_out as g indexed by fan_out_running join event as e on e.account = g.account and e.event = g.event
         where g.account = f.account and g.endpoint = f.endpoint and g.state = 'running' and g.position < f.position), 0),
-    iif(l.health in ('healthy', 'slow_start') and p.switch = 'on', coalesce(l.per_minute, p.rate_per_minute), null)
+    iif(l.health in ('healthy', 'slow_start') and p.switch = 'on', coalesce(l.per_minute, p.rate_per_minute), null), f.erased
     from fan_out as f indexed by fan_out_by_event
     join lane as l on l.account = f.account and l.endpoint = f.endpoint
     join endpoint as p on p.account = f.account and p.endpoint = f.endpoint
@@ -211,6 +211,7 @@ fn progress(connection: &Connection, account: AccountId, event: EventId) -> Stor
             called_off: count(7)?,
             ahead: count(8)?,
             per_minute: row.get(9)?,
+            erased: count(10)?,
         })
     })
 }

@@ -5,8 +5,8 @@ use receiver::Verified;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row};
 use store::{
-    Acceptance, DuplicateContent, Inbox, Message, MessageCounts, MessageFilter, MessageNumber, Page, SourceRecord,
-    StoreError, StoreResult,
+    Acceptance, DuplicateContent, Inbox, Message, MessageContent, MessageCounts, MessageFilter, MessageNumber, Page,
+    SourceRecord, StoreError, StoreResult,
 };
 use wire::{AccountId, SourceId};
 
@@ -14,9 +14,9 @@ use crate::SqliteStore;
 use crate::columns::{AccountColumn, Id, Millis, change, find, limit_and_one, list, millis, number, run};
 
 const SOURCE: &str = "select source, account, name, keys, created_at from source";
-const MESSAGE: &str = "select m.number, m.source, m.message_id, m.headers, m.received_at,
-    coalesce(d.copies, 0), coalesce(d.conflicts, 0), length(m.body)";
-const MESSAGE_FROM: &str = "from message as m
+pub(crate) const MESSAGE: &str = "select m.number, m.source, m.message_id, m.headers, m.received_at,
+    coalesce(d.copies, 0), coalesce(d.conflicts, 0), length(m.body), m.emptied";
+pub(crate) const MESSAGE_FROM: &str = "from message as m
     left join message_duplicate as d on d.account = m.account and d.number = m.number where m.account = ?1";
 
 pub(crate) const FIND_DUPLICATE: &str =
@@ -165,7 +165,7 @@ fn read_source(row: &Row<'_>) -> rusqlite::Result<SourceRecord> {
     })
 }
 
-fn read_message(row: &Row<'_>) -> rusqlite::Result<Message> {
+pub(crate) fn read_message(row: &Row<'_>) -> rusqlite::Result<Message> {
     Ok(Message {
         number: row.get::<_, i64>(0)?.unsigned_abs(),
         source: row.get::<_, Id<_>>(1)?.0,
@@ -175,6 +175,11 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Message> {
         duplicates: row.get::<_, i64>(5)?.unsigned_abs(),
         conflicts: row.get::<_, i64>(6)?.unsigned_abs(),
         body_length: row.get::<_, i64>(7)?.unsigned_abs(),
-        body: row.get(8)?,
+        content: match row.get_ref(8)?.as_str_or_null()? {
+            None => MessageContent::Kept,
+            Some("erased") => MessageContent::Erased,
+            Some(_) => MessageContent::Expired,
+        },
+        body: row.get(9)?,
     })
 }

@@ -185,12 +185,14 @@ pub(crate) const FAN_OUTS: &str = "select fan_out, event, endpoint from fan_out
     where account = ?1 and fan_out < ?2 and ?3 is null and (?4 is null or endpoint = ?4)
     and (?6 is not 'retrying' or retrying > 0) and (?6 is not 'abandoned' or abandoned > 0)
     and (?6 is not 'held' or held > 0) and (?6 not in ('superseded', 'skipped') or ?6 is null or called_off > 0)
+    and (?6 is not 'erased' or erased > 0) and is_logged = 1
     order by fan_out desc limit ?5";
 /// Left to itself, SQLite walks through all the account's fan-outs, which are already in order.
 pub(crate) const FAN_OUTS_OF_EVENT: &str = "select fan_out, event, endpoint from fan_out indexed by fan_out_by_event
     where account = ?1 and fan_out < ?2 and event = ?3 and (?4 is null or endpoint = ?4)
     and (?6 is not 'retrying' or retrying > 0) and (?6 is not 'abandoned' or abandoned > 0)
     and (?6 is not 'held' or held > 0) and (?6 not in ('superseded', 'skipped') or ?6 is null or called_off > 0)
+    and (?6 is not 'erased' or erased > 0) and is_logged = 1
     order by fan_out desc limit ?5";
 /// What is due while its lane waits for a failing endpoint is tried when the lane is.
 fn exception_sql(rest: &str) -> String {
@@ -325,6 +327,7 @@ fn read_exception(row: &Row<'_>, fan_out: FanOutRow) -> rusqlite::Result<Deliver
         "held" => (DeliveryStatus::Held, attempt.saturating_sub(1)),
         "abandoned" => (DeliveryStatus::Abandoned, attempt),
         "superseded" => (DeliveryStatus::Superseded, attempt),
+        "erased" => (DeliveryStatus::Erased, attempt),
         _ => (DeliveryStatus::Skipped, attempt),
     };
     let failure = failures::read_detail(row, 6)?;

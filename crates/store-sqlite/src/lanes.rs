@@ -12,8 +12,8 @@ use provider::frontier::Place;
 use provider::segment;
 use rusqlite::{Connection, Row};
 use store::{
-    Due, FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement,
-    StoreError, StoreResult,
+    Due, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member, OPEN_FAN_OUTS_MAX, Recipient, Retry, Room, Settled,
+    Settlement, StoreError, StoreResult,
 };
 use webinar::{MangoId, SeriesId, Zones};
 use wire::{AccountId, FanOutId, NodeId};
@@ -129,7 +129,7 @@ impl Lanes for SqliteStore {
         fan_out: FanOutId,
         after: Place,
         limit: usize,
-    ) -> StoreResult<Vec<Recipient>> {
+    ) -> StoreResult<Vec<Member>> {
         let zones = self.zones.clone();
         self.readers
             .read(move |connection| {

@@ -9,6 +9,7 @@ mod backup;
 mod catalog;
 mod columns;
 mod due;
+mod erasures;
 mod failures;
 mod inbox;
 mod journal;
@@ -19,6 +20,7 @@ mod readers;
 mod roster;
 mod settle;
 mod subscriptions;
+mod upkeep;
 mod writer;
 
 use std::path::Path;
@@ -82,6 +84,18 @@ impl SqliteStore {
     /// would hold up writes; ask again.
     pub async fn checkpoint(&self) -> StoreResult<()> {
         self.writer.checkpoint().await
+    }
+
+    /// Rewrites the file, so that it is as short as what it holds; its bytes before and after. Writes wait meanwhile, so
+    /// nobody else should be using it.
+    pub async fn compact(&self) -> StoreResult<(u64, u64)> {
+        let size = |connection: &Connection| {
+            let sql = "select page_count * page_size from pragma_page_count, pragma_page_size";
+            Ok(columns::find(connection, sql, [], |row| row.get::<_, i64>(0))?.unwrap_or(0).unsigned_abs())
+        };
+        let before = self.readers.read(size).await?;
+        self.writer.rewrite().await?;
+        Ok((before, self.readers.read(size).await?))
     }
 
     /// Whether the disk has refused or failed any write lately; asks nothing of it.

@@ -78,7 +78,10 @@ pub enum OpenError {
     #[error("the linked SQLite {0} has the WAL-reset bug; build Fanfare with its bundled SQLite, at least 3.51.3")]
     FaultySqlite(&'static str),
     /// SQLite did not accept a setting on which the promises rest.
-    #[error("SQLite left {0}, which is needed so that nothing acknowledged is lost; is the file on a network share?")]
+    #[error(
+        "SQLite left {0}, which is needed so that nothing acknowledged is lost and nothing erased stays; is the file on \
+         a network share?"
+    )]
     SettingRefused(String),
     /// Anything else SQLite said.
     #[error("{path} cannot be opened: {source}")]

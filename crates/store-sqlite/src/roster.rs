@@ -110,7 +110,7 @@ impl Roster for SqliteStore {
                 };
                 let mut reader = ParticipantReader::new(&zones);
                 let first = audience.page(connection, Place::default(), 1, &mut reader)?.pop();
-                let first = first.map(|recipient| record(connection, account, recipient.place.participant, &zones));
+                let first = first.map(|member| record(connection, account, member.place().participant, &zones));
                 Ok((audience.count(connection)?, first.transpose()?.flatten()))
             })
             .await
@@ -147,7 +147,7 @@ pub(crate) fn revision(connection: &Connection, account: AccountId) -> StoreResu
 }
 
 /// Begins a change of the roster: events saved before it do not see it.
-fn next_revision(connection: &Connection, account: AccountId) -> StoreResult<i64> {
+pub(crate) fn next_revision(connection: &Connection, account: AccountId) -> StoreResult<i64> {
     let sql = "update account set revision = revision + 1 where account = ?1 returning revision";
     find(connection, sql, [number(account)], |row| row.get(0))?.ok_or(StoreError::Missing("the account"))
 }

@@ -63,7 +63,7 @@ fn save_cursors(connection: &Connection, lease: Lease, settlement: &Settlement) 
         let (participant, index) = (place.participant.cast_signed(), place.index.cast_signed());
         run(connection, sql, (number(lease.account), fan_out.as_bytes(), participant, index))?;
     }
-    let sql = "update fan_out set delivered = delivered + ?3 where account = ?1 and fan_out = ?2";
+    let sql = "update fan_out set delivered = delivered + ?3, is_logged = 1 where account = ?1 and fan_out = ?2";
     for (fan_out, count) in &settlement.delivered {
         run(connection, sql, (number(lease.account), fan_out.as_bytes(), count.cast_signed()))?;
     }
@@ -76,11 +76,16 @@ fn save_cursors(connection: &Connection, lease: Lease, settlement: &Settlement) 
 
 fn save_exception(connection: &Connection, lease: Lease, exception: &Exception) -> StoreResult<()> {
     let (state, due_at, attempt, charged) = match exception.state {
+        // It was on its way while the person was erased.
+        ExceptionState::Retrying { attempt, .. } if is_erased(connection, lease, exception)? => {
+            ("erased", None, attempt - 1, 0)
+        }
         ExceptionState::Retrying { due, attempt, charged } => ("retrying", Some(millis(due)), attempt, charged),
         ExceptionState::Held { attempt, charged } => ("held", None, attempt, charged),
         ExceptionState::Abandoned { attempts } => ("abandoned", None, attempts, attempts),
         ExceptionState::Superseded { attempts } => ("superseded", None, attempts, attempts),
         ExceptionState::Skipped { attempts } => ("skipped", None, attempts, attempts),
+        ExceptionState::Erased { attempts } => ("erased", None, attempts, 0),
     };
     run(
         connection,
@@ -105,6 +110,12 @@ fn save_exception(connection: &Connection, lease: Lease, exception: &Exception) 
             exception.last.map(|(_, at)| millis(at)),
         ),
     )
+}
+
+fn is_erased(connection: &Connection, lease: Lease, exception: &Exception) -> StoreResult<bool> {
+    let sql = "select 1 from participant where account = ?1 and participant = ?2";
+    let key = (number(lease.account), exception.place.participant.cast_signed());
+    Ok(find(connection, sql, key, |_| Ok(()))?.is_none())
 }
 
 fn save_health(connection: &Connection, lease: Lease, health: LaneState) -> StoreResult<()> {

@@ -2,6 +2,7 @@
 
 mod contract;
 mod damage;
+mod erasing;
 mod opening;
 mod plans;
 mod writing;

@@ -61,7 +61,16 @@ pub(crate) enum Isolation {
 
 enum Task {
     Write(Box<dyn Write>),
-    Truncate(oneshot::Sender<StoreResult<()>>),
+    Truncate(Cleaning, oneshot::Sender<StoreResult<()>>),
+}
+
+/// What is done to the file between two commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cleaning {
+    /// The log is moved into it and emptied.
+    Checkpoint,
+    /// It is rewritten first.
+    Rewrite,
 }
 
 /// One waiting write.
@@ -206,8 +215,17 @@ impl Writer {
     }
 
     pub(crate) async fn checkpoint(&self) -> StoreResult<()> {
+        self.clean(Cleaning::Checkpoint).await
+    }
+
+    /// Rewrites the whole file; nothing else is written meanwhile.
+    pub(crate) async fn rewrite(&self) -> StoreResult<()> {
+        self.clean(Cleaning::Rewrite).await
+    }
+
+    async fn clean(&self, cleaning: Cleaning) -> StoreResult<()> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Task::Truncate(reply)).map_err(|_| stopped())?;
+        self.queue.send(Task::Truncate(cleaning, reply)).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 

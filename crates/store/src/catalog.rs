@@ -130,6 +130,8 @@ pub struct FanOutProgress {
     pub abandoned: u64,
     /// Deliveries that were begun and then ended as superseded or skipped.
     pub called_off: u64,
+    /// Deliveries called off because the person was erased.
+    pub erased: u64,
     /// Deliveries of earlier fan-outs that the endpoint gets first.
     pub ahead: u64,
     /// First attempts a minute that the endpoint got lately, or else what its rate allows; `None` where neither is known
@@ -140,7 +142,7 @@ pub struct FanOutProgress {
 impl FanOutProgress {
     /// How many of the audience have not been tried, and are in no row.
     pub fn untold(&self, audience: u64) -> u64 {
-        let begun = self.delivered + self.retrying + self.held + self.abandoned + self.called_off;
+        let begun = self.delivered + self.retrying + self.held + self.abandoned + self.called_off + self.erased;
         audience.saturating_sub(begun)
     }
 }

@@ -78,6 +78,29 @@ pub struct Message {
     pub body_length: u64,
     /// The raw body; empty in lists.
     pub body: Vec<u8>,
+    /// Whether body and headers are still there.
+    pub content: MessageContent,
+}
+
+impl Message {
+    /// Takes body and headers away.
+    pub fn empty(&mut self, content: MessageContent) {
+        self.content = content;
+        self.headers.clear();
+        self.body.clear();
+        self.body_length = 0;
+    }
+}
+
+/// What has become of a message's body and headers. That it came stays known, so that a late copy is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageContent {
+    /// They are as they came.
+    Kept,
+    /// They named somebody who was erased, and are gone.
+    Erased,
+    /// They were older than the account keeps them, and are gone.
+    Expired,
 }
 
 /// Which messages to list.

@@ -35,17 +35,20 @@ pub enum DeliveryStatus {
     Superseded,
     /// Its owner called it off.
     Skipped,
+    /// Called off: the person was erased.
+    Erased,
 }
 
 impl DeliveryStatus {
     /// Every one, in the order of a delivery's life.
-    pub const ALL: [DeliveryStatus; 6] = [
+    pub const ALL: [DeliveryStatus; 7] = [
         DeliveryStatus::Delivered,
         DeliveryStatus::Retrying,
         DeliveryStatus::Held,
         DeliveryStatus::Abandoned,
         DeliveryStatus::Superseded,
         DeliveryStatus::Skipped,
+        DeliveryStatus::Erased,
     ];
 
     /// Its name, as stores and people know it.
@@ -57,6 +60,7 @@ impl DeliveryStatus {
             DeliveryStatus::Abandoned => "abandoned",
             DeliveryStatus::Superseded => "superseded",
             DeliveryStatus::Skipped => "skipped",
+            DeliveryStatus::Erased => "erased",
         }
     }
 }
@@ -130,7 +134,7 @@ pub struct DeliveryCursor {
 /// The two parts of a fan-out's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryPart {
-    /// Rows: retrying and abandoned.
+    /// Rows: retrying, abandoned and erased.
     Exceptions,
     /// Segments: delivered.
     Delivered,

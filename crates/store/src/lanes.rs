@@ -37,7 +37,8 @@ pub struct LaneWork {
     /// Fan-outs of which some of the audience have not been tried, in the order of their events; at most
     /// [`OPEN_FAN_OUTS_MAX`].
     pub fan_outs: Vec<FanOutWork>,
-    /// Rises with every order that concerns the lane: one that differs is a reason to ask for the work again.
+    /// Rises with every order that concerns the lane, and while it is leased with every erasure: one that differs is a
+    /// reason to ask for the work again, and to read again who is to be told.
     pub signal: u64,
 }
 
@@ -98,6 +99,25 @@ pub struct Recipient {
     pub place: Place,
     /// Name, e-mail, phone, zone.
     pub participant: Participant,
+}
+
+/// One place of a frozen audience. Who has been erased since keeps theirs, so that ranks and counts stay as announced.
+#[derive(Clone, Debug)]
+pub enum Member {
+    /// Somebody to be told.
+    ToTell(Recipient),
+    /// Nobody any more.
+    Erased(Place),
+}
+
+impl Member {
+    /// Number and rank.
+    pub fn place(&self) -> Place {
+        match self {
+            Member::ToTell(recipient) => recipient.place,
+            Member::Erased(place) => *place,
+        }
+    }
 }
 
 /// A delivery that is due again.
@@ -163,6 +183,11 @@ pub enum ExceptionState {
     },
     /// A newer version of the series took its place.
     Superseded {
+        /// How many attempts were made.
+        attempts: u16,
+    },
+    /// Called off because the person was erased.
+    Erased {
         /// How many attempts were made.
         attempts: u16,
     },
@@ -238,21 +263,21 @@ pub trait Lanes: Send + Sync {
     /// The fan-out a retry belongs to.
     async fn fan_out(&self, account: AccountId, id: FanOutId) -> StoreResult<Option<FanOut>>;
 
-    /// The next `limit` participants of a fan-out's frozen audience after `after`, in order.
+    /// The next `limit` places of a fan-out's frozen audience after `after`, in order; fewer only at its end.
     async fn audience_page(
         &self,
         account: AccountId,
         fan_out: FanOutId,
         after: Place,
         limit: usize,
-    ) -> StoreResult<Vec<Recipient>>;
+    ) -> StoreResult<Vec<Member>>;
 
     /// Up to `limit` deliveries of the lane that are due again, and of which the fan-out is neither paused nor called
     /// off.
     async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Due>;
 
     /// Commits outcomes. `Fenced` where the lane is no longer ours: then nothing is changed. What is to be tried again
-    /// of a fan-out that was paused or called off meanwhile is held or ended with it. Shared, because a lane keeps it
-    /// until the store has it.
+    /// of a fan-out that was paused or called off meanwhile is held or ended with it, and what is for somebody erased
+    /// ends. Shared, because a lane keeps it until the store has it.
     async fn settle(&self, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled>;
 }

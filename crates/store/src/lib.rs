@@ -1,7 +1,8 @@
 //! What Fanfare keeps, as traits in the words of the domain. No SQL here, and no decisions.
 //!
 //! Each trait is one table family: [`Accounts`], [`Roster`] (mangoes, participants, membership), [`Catalog`] (series
-//! and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Backlog`] (orders to them), [`Journal`] (the delivery log) and [`Inbox`].
+//! and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Backlog`] (orders to them), [`Journal`] (the
+//! delivery log), [`Inbox`], [`Erasures`] (of people) and [`Upkeep`] (what is kept how long).
 //! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
 //! that does not exist is `Missing`, an id that is taken `Exists`.
 
@@ -9,6 +10,7 @@ mod accounts;
 mod backlog;
 mod catalog;
 mod clock;
+mod erasures;
 mod error;
 mod fail_point;
 mod inbox;
@@ -17,6 +19,7 @@ mod lanes;
 mod page;
 mod roster;
 mod subscriptions;
+mod upkeep;
 
 pub use accounts::{Account, Accounts, KeyRecord};
 pub use backlog::{Backlog, ROWS_ALIGNED_MAX, Steer, Steered};
@@ -24,18 +27,20 @@ pub use catalog::{
     Catalog, Ending, EventDetail, EventSummary, FanOutProgress, FanOutState, NewEvent, SaveSeries, Saved, SeriesRecord,
 };
 pub use clock::{Chance, Clock};
+pub use erasures::{Erase, Erasure, ErasureState, Erasures, Search, Searched, Whom};
 pub use error::{StoreError, StoreResult};
 pub use fail_point::FailPoint;
 pub use inbox::{
-    Acceptance, DuplicateContent, Inbox, Message, MessageCounts, MessageFilter, MessageNumber, SourceRecord,
+    Acceptance, DuplicateContent, Inbox, Message, MessageContent, MessageCounts, MessageFilter, MessageNumber,
+    SourceRecord,
 };
 pub use journal::{
     AttemptRecord, DeliveryCursor, DeliveryDetail, DeliveryFilter, DeliveryPart, DeliveryStatus, DeliverySummary,
     Journal,
 };
 pub use lanes::{
-    Due, Exception, ExceptionState, FailedAttempt, FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX,
-    Recipient, Retry, Room, Settled, Settlement,
+    Due, Exception, ExceptionState, FailedAttempt, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member,
+    OPEN_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement,
 };
 pub use page::{PAGE_SIZE_MAX, Page};
 pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, ParticipantRecord, Roster, Targets};
@@ -43,8 +48,15 @@ pub use subscriptions::{
     Endpoint, EndpointChange, EndpointSwitch, LastFailure, NewSubscription, Subscribed, SubscriptionRecord,
     Subscriptions,
 };
+pub use upkeep::{Prunable, Retention, RetentionError, Upkeep};
 
 /// Everything one database holds: what a server is given.
-pub trait Store: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox {}
+pub trait Store:
+    Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox + Erasures + Upkeep
+{
+}
 
-impl<T: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox> Store for T {}
+impl<T> Store for T where
+    T: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox + Erasures + Upkeep
+{
+}

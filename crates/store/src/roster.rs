@@ -65,7 +65,7 @@ pub struct LateRegistration {
 /// A participant as the roster holds one. Within an account one e-mail address is one person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParticipantRecord {
-    /// The person's number within the account, from 1.
+    /// The person's number within the account, from 1; never given to another, also after an erasure.
     pub number: u64,
     /// Name, e-mail, phone, zone.
     pub participant: Participant,

@@ -55,6 +55,8 @@ pub(crate) struct ProgressView {
     superseded: u64,
     /// Called off by their owner.
     skipped: u64,
+    /// Called off because the person was erased.
+    erased: u64,
     /// Not tried yet; null while the audience is not counted.
     pending: Option<u64>,
     /// When everyone will have been tried once, at the speed of late; null where nothing leaves or nothing is known.
@@ -83,6 +85,7 @@ impl ProgressView {
             abandoned: progress.abandoned,
             superseded,
             skipped,
+            erased: progress.erased,
             pending,
             eta: eta.and_then(|(pending, speed)| eta::eta(pending, progress.ahead, speed, now)).map(instant),
         }

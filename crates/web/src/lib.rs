@@ -1,6 +1,7 @@
 //! Everything HTTP: the compatible API, the native API, the inbox's way in and the first page. It parses requests into
 //! domain types, calls the store and answers; it decides nothing. The only code that knows status codes and HTML.
 
+mod account;
 mod app;
 mod attempt_view;
 mod body;
@@ -10,6 +11,7 @@ mod dashboard;
 mod deliveries;
 mod endpoints;
 mod enrolment;
+pub mod erasures;
 mod events;
 mod health;
 mod ingest;

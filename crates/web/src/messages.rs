@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use receiver::KeptHeaders;
 use serde::{Deserialize, Serialize};
-use store::{Message, MessageFilter};
+use store::{Message, MessageContent, MessageFilter};
 use wire::InboxMessageId;
 
 use crate::app::AppState;
@@ -38,6 +38,8 @@ struct MessageView {
     /// Copies among them with other content under the same id.
     conflicts: u64,
     body_length: u64,
+    /// Whether body and headers are still there: `kept`, `erased` or `expired`.
+    content: &'static str,
     #[serde(flatten)]
     body: BodyView,
 }
@@ -75,8 +77,17 @@ impl MessageView {
             duplicates: message.duplicates,
             conflicts: message.conflicts,
             body_length: message.body_length,
+            content: content_name(message.content),
             body,
         }
+    }
+}
+
+pub(crate) fn content_name(content: MessageContent) -> &'static str {
+    match content {
+        MessageContent::Kept => "kept",
+        MessageContent::Erased => "erased",
+        MessageContent::Expired => "expired",
     }
 }
 

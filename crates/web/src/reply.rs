@@ -28,6 +28,12 @@ pub(crate) fn created(location: &str, value: &impl Serialize) -> Response {
     response
 }
 
+/// The response with where to read more.
+pub(crate) fn at(mut response: Response, location: &str) -> Response {
+    set(&mut response, LOCATION, location);
+    response
+}
+
 /// 204: done, and nothing to say.
 pub(crate) fn done() -> Response {
     StatusCode::NO_CONTENT.into_response()

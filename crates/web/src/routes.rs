@@ -13,8 +13,8 @@ use provider::api_key::Scope;
 use crate::app::AppState;
 use crate::problem::Problem;
 use crate::{
-    Halves, dashboard, deliveries, endpoints, enrolment, events, health, integration, mangoes, messages, participants,
-    sources, subscriptions, test_sends, webinars,
+    Halves, account, dashboard, deliveries, endpoints, enrolment, erasures, events, health, integration, mangoes,
+    messages, participants, sources, subscriptions, test_sends, webinars,
 };
 
 /// Which half serves a route.
@@ -70,6 +70,9 @@ pub(crate) fn table() -> Vec<Route> {
         route(Provider, POST, "/api/v1/mangoes/{id}/members", AUDIENCE, enrolment::into_mango),
         route(Provider, DELETE, "/api/v1/mangoes/{id}/members/{participant}", AUDIENCE, enrolment::out_of_mango),
         route(Provider, GET, "/api/v1/participants/{id}", READ, participants::show),
+        route(Provider, DELETE, "/api/v1/participants/{id}", MANAGE, erasures::erase_participant),
+        route(Both, POST, "/api/v1/participants/erase", MANAGE, erasures::erase_address),
+        route(Both, GET, "/api/v1/erasures/{id}", READ, erasures::show),
 
         route(Provider, POST, "/api/v1/webinars", MANAGE, webinars::create),
         route(Provider, GET, "/api/v1/webinars", READ, webinars::list),
@@ -106,6 +109,9 @@ pub(crate) fn table() -> Vec<Route> {
         route(Receiver, PUT, "/api/v1/sources/{id}/keys", MANAGE, sources::set_keys),
         route(Receiver, GET, "/api/v1/inbox/messages", READ, messages::list),
         route(Receiver, GET, "/api/v1/inbox/messages/{id}", READ, messages::show),
+
+        route(Both, GET, "/api/v1/account", READ, account::show),
+        route(Both, PATCH, "/api/v1/account", MANAGE, account::amend),
 
         route(Both, GET, "/livez", EVERYONE, health::live),
         route(Both, GET, "/readyz", EVERYONE, health::ready),

@@ -3,6 +3,7 @@
 mod api;
 mod enrolment;
 mod log;
+mod people;
 mod registration;
 mod strangers;
 mod test_sends;

@@ -21,7 +21,7 @@ pub use event::{EventType, Trigger, UnsupportedEvent};
 pub use fields::{DURATION_MINUTES, LINK_CHARS_MAX, START_YEARS, TITLE_CHARS_MAX};
 pub use identity::{MangoId, SeriesId, SessionId};
 pub use mistake::{FieldError, Invalid, MISTAKES_MAX, Mistake};
-pub use participant::{EMAIL_BYTES_MAX, NAME_CHARS_MAX, PHONE_DIGITS, Participant, Phone};
+pub use participant::{EMAIL_BYTES_MAX, NAME_CHARS_MAX, PHONE_DIGITS, Participant, Phone, parse_email};
 pub use payload::{SeriesPart, write_body};
 pub use recurrence::{HORIZON_YEARS, RULE_CHARS_MAX, Rule, SESSIONS_MAX};
 pub use sample::{SAMPLE_MANGO, sample_participant, sample_series};

@@ -57,8 +57,8 @@ fn parse_name(text: &str) -> Result<String, Mistake> {
     Ok(name.to_owned())
 }
 
-/// A light check: only a message that arrives proves an address.
-fn parse_email(text: &str) -> Result<String, Mistake> {
+/// Reads an e-mail address. A light check: only a message that arrives proves one.
+pub fn parse_email(text: &str) -> Result<String, Mistake> {
     let email = text.trim();
     let parts = email.split_once('@').filter(|(person, host)| {
         !person.is_empty()

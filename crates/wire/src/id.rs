@@ -163,6 +163,11 @@ id!(
     ReplayId, "rpl_", "a replay id"
 );
 
+id!(
+    /// A person being erased.
+    ErasureId, "era_", "an erasure id"
+);
+
 /// The bytes of a UUID version 7 (RFC 9562, section 5.7): the time, then chance, then the marks of the format.
 ///
 /// `chance` must come from a good source of randomness; 74 of its 80 bits are used. Only the lower 48 bits of

@@ -195,6 +195,9 @@ impl Lane {
                 }
                 self.in_flight.push(sender.send(errand, kind));
             }
+            for (fan_out, place) in self.plan.take_erased() {
+                self.ledger.record_erased(fan_out, place);
+            }
         }
         if self.leaving.is_none() {
             self.plan.fetch_ahead();

@@ -1,5 +1,7 @@
 //! `fanfare account`: makes and lists accounts and their API keys, through the database itself.
 
+mod retention;
+
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use provider::api_key::ApiKey;
@@ -13,6 +15,7 @@ use crate::clock::{SystemChance, SystemClock};
 use crate::database::{DatabaseArgs, the_account};
 use crate::output::{self, Row, instant};
 use crate::zones;
+use retention::RetentionArgs;
 
 /// A name is shown in one line of a list.
 const NAME_CHARS_MAX: usize = 100;
@@ -26,6 +29,8 @@ pub(crate) enum AccountCommand {
     Create(CreateArgs),
     /// List the accounts.
     List(AccountListArgs),
+    /// Show or set how long an account keeps bodies, its log and the rest.
+    Retention(RetentionArgs),
     /// Make, list and revoke API keys.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -109,6 +114,7 @@ pub(crate) async fn run(command: AccountCommand) -> anyhow::Result<()> {
     match command {
         AccountCommand::Create(args) => create(args).await,
         AccountCommand::List(args) => list(args).await,
+        AccountCommand::Retention(args) => retention::run(args).await,
         AccountCommand::Key(KeyCommand::Create(args)) => create_key(args).await,
         AccountCommand::Key(KeyCommand::List(args)) => list_keys(args).await,
         AccountCommand::Key(KeyCommand::Revoke(args)) => revoke_key(args).await,

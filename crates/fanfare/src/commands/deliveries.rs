@@ -65,6 +65,8 @@ enum Status {
     Superseded,
     /// Called off by its owner.
     Skipped,
+    /// Called off: the person was erased.
+    Erased,
 }
 
 /// Does it.
@@ -117,6 +119,7 @@ impl From<Status> for DeliveryStatus {
             Status::Abandoned => DeliveryStatus::Abandoned,
             Status::Superseded => DeliveryStatus::Superseded,
             Status::Skipped => DeliveryStatus::Skipped,
+            Status::Erased => DeliveryStatus::Erased,
         }
     }
 }
@@ -130,6 +133,7 @@ impl From<DeliveryStatus> for Status {
             DeliveryStatus::Abandoned => Status::Abandoned,
             DeliveryStatus::Superseded => Status::Superseded,
             DeliveryStatus::Skipped => Status::Skipped,
+            DeliveryStatus::Erased => Status::Erased,
         }
     }
 }

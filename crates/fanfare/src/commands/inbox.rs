@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use receiver::KeptHeaders;
 use serde::Serialize;
-use store::{Inbox, Message, MessageFilter, PAGE_SIZE_MAX};
+use store::{Inbox, Message, MessageContent, MessageFilter, PAGE_SIZE_MAX};
 use wire::{InboxMessageId, SourceId};
 
 use crate::cli::{AccountArg, LimitArg, ListArgs};
@@ -123,6 +123,8 @@ struct MessageRow {
     duplicates: u64,
     conflicts: u64,
     body_length: u64,
+    /// Whether body and headers are still there.
+    content: &'static str,
 }
 
 #[derive(Serialize)]
@@ -167,6 +169,11 @@ impl From<Message> for MessageRow {
             duplicates: message.duplicates,
             conflicts: message.conflicts,
             body_length: message.body_length,
+            content: match message.content {
+                MessageContent::Kept => "kept",
+                MessageContent::Erased => "erased",
+                MessageContent::Expired => "expired",
+            },
         }
     }
 }

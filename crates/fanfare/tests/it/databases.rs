@@ -125,3 +125,15 @@ fn a_settings_file_says_where_the_database_is() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(world.path("elsewhere.db").exists() && !world.path("fanfare.db").exists());
 }
+
+#[test]
+fn a_database_is_compacted_by_nobody_but_who_has_it_alone() {
+    let world = World::new();
+    world.create_account();
+    let serving = world.serve();
+    world.run(&["compact"]).failed_with(1, &["another server is using", "stop it"]);
+    drop(serving);
+    let sizes = world.run(&["compact", "--json"]).json();
+    assert!(sizes["bytesAfter"].as_u64() <= sizes["bytesBefore"].as_u64(), "{sizes}");
+    assert_eq!(world.run(&["account", "list", "--json"]).stdout.lines().count(), 1, "nothing is lost");
+}

@@ -6,17 +6,22 @@ const BODY: &[u8] = br#"{"name":"Asha \u001b[2J","callList":[]}"#;
 
 /// Posts the body as a sender with this secret does; the status answered.
 fn send(serving: &Serving, path: &str, secret: &SigningSecret) -> u16 {
+    send_body(serving, path, secret, "msg_1", BODY)
+}
+
+/// Posts a body under an id; the status answered.
+pub(crate) fn send_body(serving: &Serving, path: &str, secret: &SigningSecret, id: &str, body: &[u8]) -> u16 {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let signer = Signer::new([secret.clone()]).unwrap();
-    let signature = signer.sign(WebhookId::new("msg_1").unwrap(), now.try_into().unwrap(), BODY);
+    let signature = signer.sign(WebhookId::new(id).unwrap(), now.try_into().unwrap(), body);
     let timestamp = now.to_string();
     let signed = [
-        (headers::WEBHOOK_ID, "msg_1"),
+        (headers::WEBHOOK_ID, id),
         (headers::WEBHOOK_TIMESTAMP, timestamp.as_str()),
         (headers::WEBHOOK_SIGNATURE, signature.as_str()),
         ("content-type", "application/json"),
     ];
-    serving.request(&format!("POST {path}"), &signed, BODY).0
+    serving.request(&format!("POST {path}"), &signed, body).0
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod deliveries;
 mod demo;
 mod inbox;
 mod members;
+mod people;
 mod stopping;
 mod usage;
 mod world;

@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("store-spec", &["store", "webinar", "wire", "provider", "receiver"]),
     ("store-sqlite", &["store", "webinar", "wire", "provider", "receiver"]),
     ("egress", &["provider"]),
-    ("workers", &["store", "webinar", "wire", "provider", "egress"]),
+    ("workers", &["store", "webinar", "wire", "provider", "receiver", "egress"]),
     ("web", &["store", "webinar", "wire", "provider", "receiver"]),
     ("fanfare", &["web", "workers", "egress", "store", "store-sqlite", "webinar", "wire", "provider", "receiver"]),
 ];

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use provider::lane::LaneState;
-use store::{Group, Lease, NewMember, Room, Store, Subscribed};
+use store::{Group, Lease, NewMember, Room, Store, Subscribed, Whom};
 use webinar::{EventType, SeriesId};
 use wire::{EndpointId, SubscriptionId};
 
-use super::operation::{Fate, GroupPick, Operation, Progress, Shape, VersionPick};
+use super::operation::{Fate, GroupPick, Operation, Progress, Shape, VersionPick, WhomPick};
 use super::player::{Player, mango, mangoes, pick, plan, series, told};
 use crate::world::{LEASE, NODE, Plan, Report, member_who};
 
@@ -16,7 +16,7 @@ const NOTHING: &str = "nothing to do it to";
 const PHONES: [&str; 3] = ["", "+44 20 7946 0000", "0049 30 1234"];
 const ZONES: [&str; 3] = ["Europe/London", "", "+05:45"];
 const IDS: [&str; 4] = ["msg_a", "msg_b", "msg_c", "msg_d"];
-const BODIES: [&str; 2] = ["{\"n\":1}", "{\"n\": 1}"];
+const BODIES: [&str; 3] = ["{\"n\":1}", "{\"n\": 1}", "{\"email\":\"P3@example.com\"}"];
 
 impl<S: Store> Player<S> {
     /// Does it, learns from the answer, and tells the answer.
@@ -46,6 +46,21 @@ impl<S: Store> Player<S> {
             Operation::Accept { sender, id, body } => {
                 let accepted = self.world.accept(&self.senders[*sender], IDS[*id], BODIES[*body]).await;
                 told(accepted.map(|acceptance| self.number(&acceptance)))
+            }
+            Operation::Erase { account, whom } => {
+                let whom = match whom {
+                    WhomPick::Number(number) => Whom::Number(*number),
+                    WhomPick::Address(person) => Whom::Email(format!("p{person}@EXAMPLE.com")),
+                };
+                let erased = self.world.erase_whom(self.accounts[*account], whom).await;
+                self.erasures.extend(erased.iter().flatten().map(|erasure| erasure.id));
+                told(erased)
+            }
+            Operation::Search => told(self.world.search_on().await),
+            Operation::Seal => told(self.world.store.seal(self.world.now()).await),
+            // How many went at a time is each store's own affair.
+            Operation::Prune { account, what } => {
+                told(self.world.prune(self.accounts[*account], *what).await.map(|_| ()))
             }
             Operation::Pass { seconds } => self.world.pass(Duration::from_secs(*seconds)).to_string(),
             Operation::Claim { .. }

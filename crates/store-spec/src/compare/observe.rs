@@ -10,7 +10,7 @@ use wire::{AccountId, DeliveryId, ParticipantNumber};
 use super::player::{Player, mangoes, plan, series, told};
 
 /// More people than there are.
-const PEOPLE: u64 = 8;
+const PEOPLE: u64 = 12;
 
 /// Reads a list to its end in pages and tells all of it.
 macro_rules! walk {
@@ -144,6 +144,9 @@ impl<S: Store> Player<S> {
         let store = &self.world.store;
         let mut seen = told(store.sources(account).await);
         seen += &told(store.message_counts(account).await);
+        for id in &self.erasures {
+            seen += &told(store.erasure(account, *id).await);
+        }
         for sender in &self.senders {
             seen += &told(store.source(sender.source()).await);
             let filter = MessageFilter { source: Some(sender.source()) };

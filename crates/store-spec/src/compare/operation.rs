@@ -5,7 +5,7 @@ use std::ops::Range;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use provider::settings::{EndpointSettings, OlderVersions};
-use store::{Ending, EndpointChange, Steer};
+use store::{Ending, EndpointChange, Prunable, Steer};
 
 /// Operations of one sequence: enough for a few series to be saved, delivered and retried.
 const OPERATIONS: Range<usize> = 1..60;
@@ -30,6 +30,10 @@ pub(super) enum Operation {
     Work { nth: usize },
     Settle { nth: usize, fan_out: usize, fates: Vec<Fate>, progress: Progress, health: Option<usize> },
     Accept { sender: usize, id: usize, body: usize },
+    Erase { account: usize, whom: WhomPick },
+    Search,
+    Seal,
+    Prune { account: usize, what: Prunable },
     Pass { seconds: u64 },
 }
 
@@ -37,6 +41,13 @@ pub(super) enum Operation {
 pub(super) enum GroupPick {
     Mango(usize),
     Series(usize),
+}
+
+/// Whom to erase; some are nobody.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum WhomPick {
+    Number(u64),
+    Address(usize),
 }
 
 /// From which version a save was made.
@@ -115,10 +126,19 @@ fn operation() -> impl Strategy<Value = Operation> {
         14 => (nth(), nth(), settled).prop_map(|(nth, fan_out, (fates, progress, health))| {
             Operation::Settle { nth, fan_out, fates, progress, health }
         }),
-        3 => (0..3_usize, 0..4_usize, 0..2_usize)
+        3 => (0..3_usize, 0..4_usize, 0..3_usize)
             .prop_map(|(sender, id, body)| Operation::Accept { sender, id, body }),
+        2 => (account(), whom()).prop_map(|(account, whom)| Operation::Erase { account, whom }),
+        2 => Just(Operation::Search),
+        1 => Just(Operation::Seal),
+        3 => (account(), 0..Prunable::ALL.len())
+            .prop_map(|(account, index)| Operation::Prune { account, what: Prunable::ALL[index] }),
         3 => (1..40_u64).prop_map(|seconds| Operation::Pass { seconds }),
     ]
+}
+
+fn whom() -> impl Strategy<Value = WhomPick> {
+    prop_oneof![(0..8_u64).prop_map(WhomPick::Number), (0..7_usize).prop_map(WhomPick::Address)]
 }
 
 fn group() -> impl Strategy<Value = GroupPick> {

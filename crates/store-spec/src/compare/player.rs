@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use store::{Acceptance, Ending, Lease, MessageNumber, Store, StoreError, StoreResult};
 use webinar::{MangoId, SeriesId};
-use wire::{AccountId, EndpointId, FanOutId, SubscriptionId};
+use wire::{AccountId, EndpointId, ErasureId, FanOutId, SubscriptionId};
 
 use super::operation::{GroupPick, Operation, Shape, VersionPick};
 use crate::World;
@@ -19,6 +19,7 @@ pub(super) struct Player<S> {
     pub(super) subscriptions: Vec<SubscriptionId>,
     pub(super) fan_outs: Vec<(AccountId, EndpointId, FanOutId)>,
     pub(super) leases: Vec<Lease>,
+    pub(super) erasures: Vec<ErasureId>,
     /// The messages in order of acceptance: stores may leave gaps between their numbers.
     pub(super) messages: Vec<MessageNumber>,
 }
@@ -38,6 +39,7 @@ impl<S: Store> Player<S> {
             subscriptions: Vec::new(),
             fan_outs: Vec::new(),
             leases: Vec::new(),
+            erasures: Vec::new(),
             messages: Vec::new(),
         };
         for operation in opening() {

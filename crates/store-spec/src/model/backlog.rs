@@ -150,9 +150,10 @@ fn in_line(fan_out: FanOutState, row: ExceptionState, now: Timestamp) -> Excepti
         ExceptionState::Retrying { attempt, charged, .. } | ExceptionState::Held { attempt, charged } => {
             (attempt, charged)
         }
-        ExceptionState::Abandoned { .. } | ExceptionState::Superseded { .. } | ExceptionState::Skipped { .. } => {
-            return row;
-        }
+        ExceptionState::Abandoned { .. }
+        | ExceptionState::Superseded { .. }
+        | ExceptionState::Skipped { .. }
+        | ExceptionState::Erased { .. } => return row,
     };
     match (fan_out, row) {
         (FanOutState::Running | FanOutState::Swept, ExceptionState::Held { .. }) => {

@@ -15,7 +15,7 @@ use webinar::{Series, SeriesId, SessionId};
 use wire::{AccountId, EndpointId, EventId, FanOutId};
 
 use super::Model;
-use super::tables::{EndpointRow, EventRow, FanOutRow, SeriesRow, Tables, newest_first};
+use super::tables::{EndpointRow, EventRow, FanOutRow, Forgotten, SeriesRow, Tables, newest_first};
 
 #[async_trait]
 impl Catalog for Model {
@@ -111,13 +111,15 @@ impl Tables {
             let row = FanOutRow {
                 event,
                 endpoint: *endpoint,
-                position: self.events.len(),
+                position: self.events_ever,
                 state: FanOutState::Running,
                 cursor: Place::default(),
                 delivered: 0,
                 entries: Vec::new(),
                 exceptions: BTreeMap::new(),
                 failures: BTreeMap::new(),
+                is_logged: true,
+                forgotten: Forgotten::default(),
             };
             self.fan_outs.insert((account, *id), row);
             if announced.is_for_everyone {
@@ -183,6 +185,7 @@ impl Tables {
         };
         let (series_part, attendee_instant) = (event.series_part.clone(), event.attendee_instant);
         let detail = EventDetail { summary, series_part, attendee_instant };
+        self.events_ever += 1;
         self.events.insert((account, event.id), EventRow { detail, audience });
     }
 
@@ -203,10 +206,12 @@ impl Tables {
                     delivered: fan_out.delivered,
                     retrying: count(|state| matches!(state, ExceptionState::Retrying { .. })),
                     held: count(|state| matches!(state, ExceptionState::Held { .. })),
-                    abandoned: count(|state| matches!(state, ExceptionState::Abandoned { .. })),
+                    abandoned: count(|state| matches!(state, ExceptionState::Abandoned { .. }))
+                        + fan_out.forgotten.abandoned,
                     called_off: count(|state| {
                         matches!(state, ExceptionState::Superseded { .. } | ExceptionState::Skipped { .. })
-                    }),
+                    }) + fan_out.forgotten.called_off,
+                    erased: count(|state| matches!(state, ExceptionState::Erased { .. })) + fan_out.forgotten.erased,
                     ahead: self.ahead(account, fan_out),
                     per_minute: lane.and_then(EndpointRow::per_minute),
                 }

@@ -3,18 +3,18 @@
 use async_trait::async_trait;
 use receiver::{ContentDigest, DedupeKey, Verified};
 use store::{
-    Acceptance, DuplicateContent, Inbox, Message, MessageCounts, MessageFilter, MessageNumber, Page, SourceRecord,
-    StoreError, StoreResult,
+    Acceptance, DuplicateContent, Inbox, Message, MessageContent, MessageCounts, MessageFilter, MessageNumber, Page,
+    SourceRecord, StoreError, StoreResult,
 };
 use wire::{AccountId, SourceId};
 
 use super::Model;
 
 pub(super) struct MessageRow {
-    account: AccountId,
+    pub(super) account: AccountId,
     key: DedupeKey,
     digest: ContentDigest,
-    message: Message,
+    pub(super) message: Message,
 }
 
 #[async_trait]
@@ -60,7 +60,8 @@ impl Inbox for Model {
             let content = if is_same { DuplicateContent::Same } else { DuplicateContent::Different };
             return Ok(Acceptance::Duplicate { of: row.message.number, content });
         }
-        let number = tables.messages.len() as MessageNumber + 1;
+        tables.last_message += 1;
+        let number = tables.last_message;
         tables.messages.push(MessageRow {
             account,
             key: *message.dedupe_key(),
@@ -75,6 +76,7 @@ impl Inbox for Model {
                 conflicts: 0,
                 body_length: message.body().len() as u64,
                 body: message.body().to_vec(),
+                content: MessageContent::Kept,
             },
         });
         Ok(Acceptance::Stored(number))

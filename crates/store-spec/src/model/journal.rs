@@ -101,6 +101,7 @@ impl Tables {
             ExceptionState::Abandoned { attempts } => (DeliveryStatus::Abandoned, attempts, None),
             ExceptionState::Superseded { attempts } => (DeliveryStatus::Superseded, attempts, None),
             ExceptionState::Skipped { attempts } => (DeliveryStatus::Skipped, attempts, None),
+            ExceptionState::Erased { attempts } => (DeliveryStatus::Erased, attempts, None),
         };
         let last = exception.last.map(|(outcome, finished_at)| {
             let failure = row.failures.get(&(exception.place.participant, attempts, finished_at)).cloned();

@@ -9,7 +9,7 @@ use provider::frontier::Place;
 use provider::lane::LaneState;
 use provider::segment;
 use store::{
-    Due, Exception, ExceptionState, FanOut, FanOutState, FanOutWork, LaneWork, Lanes, LastFailure, Lease,
+    Due, Exception, ExceptionState, FanOut, FanOutState, FanOutWork, LaneWork, Lanes, LastFailure, Lease, Member,
     OPEN_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement, StoreError, StoreResult,
 };
 use wire::{AccountId, FanOutId, NodeId};
@@ -82,13 +82,16 @@ impl Lanes for Model {
         fan_out: FanOutId,
         after: Place,
         limit: usize,
-    ) -> StoreResult<Vec<Recipient>> {
+    ) -> StoreResult<Vec<Member>> {
         let tables = self.tables();
         let (_, event) = tables.with_event(account, fan_out).ok_or(StoreError::Missing("the fan-out"))?;
         let next = event.audience.iter().filter(|number| **number > after.participant).take(limit);
         Ok((after.index + 1..)
             .zip(next)
-            .filter_map(|(index, number)| tables.recipient(account, Place { participant: *number, index }))
+            .map(|(index, number)| {
+                let place = Place { participant: *number, index };
+                tables.recipient(account, place).map_or(Member::Erased(place), Member::ToTell)
+            })
             .collect())
     }
 
@@ -140,7 +143,7 @@ impl Tables {
     }
 
     fn settle(&mut self, lease: Lease, settlement: &Settlement) -> StoreResult<()> {
-        let fan_outs = &mut self.fan_outs;
+        let Tables { fan_outs, people, .. } = self;
         let mut change = |id: FanOutId, change: &mut dyn FnMut(&mut FanOutRow)| {
             if let Some(row) = fan_outs.get_mut(&(lease.account, id)) {
                 change(row);
@@ -151,7 +154,12 @@ impl Tables {
             change(*id, &mut |row| row.entries.extend(&entries));
         }
         settlement.cursors.iter().for_each(|(id, place)| change(*id, &mut |row| row.cursor = *place));
-        settlement.delivered.iter().for_each(|(id, count)| change(*id, &mut |row| row.delivered += count));
+        settlement.delivered.iter().for_each(|(id, count)| {
+            change(*id, &mut |row| {
+                row.delivered += count;
+                row.is_logged = true;
+            })
+        });
         for id in &settlement.swept {
             change(*id, &mut |row| {
                 if row.is_running() {
@@ -161,10 +169,18 @@ impl Tables {
         }
         for exception in &settlement.exceptions {
             let number = exception.place.participant;
+            let state = match exception.state {
+                // It was on its way while the person was erased.
+                ExceptionState::Retrying { attempt, .. } if !people.contains_key(&(lease.account, number)) => {
+                    ExceptionState::Erased { attempts: attempt - 1 }
+                }
+                state => state,
+            };
             change(exception.fan_out, &mut |row| {
                 let before = row.exceptions.get(&number).and_then(|before| before.last);
                 let last = exception.last.or(before);
-                row.exceptions.insert(number, Exception { last, ..exception.clone() });
+                row.exceptions.insert(number, Exception { state, last, ..exception.clone() });
+                row.is_logged = true;
             });
         }
         for failed in &settlement.failures {

@@ -121,7 +121,7 @@ impl Tables {
         Ok((enrolled, added))
     }
 
-    fn by_email(&self, account: AccountId, email: &str) -> Option<&ParticipantRecord> {
+    pub(super) fn by_email(&self, account: AccountId, email: &str) -> Option<&ParticipantRecord> {
         let of_account = self.people.iter().filter(|((owner, _), _)| *owner == account).map(|(_, person)| person);
         of_account.into_iter().find(|person| person.participant.email.eq_ignore_ascii_case(email))
     }
@@ -129,7 +129,9 @@ impl Tables {
     /// Adds or corrects the person with this address; their number, and whether anything changed.
     fn upsert(&mut self, account: AccountId, member: NewMember) -> (u64, bool) {
         let Some(known) = self.by_email(account, &member.participant.email).cloned() else {
-            let number = 1 + self.people.keys().filter(|(owner, _)| *owner == account).count() as u64;
+            let last = self.last_participants.entry(account).or_default();
+            *last += 1;
+            let number = *last;
             let NewMember { participant, attributes } = member;
             self.people.insert((account, number), ParticipantRecord { number, participant, attributes });
             return (number, true);

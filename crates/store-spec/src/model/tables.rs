@@ -10,7 +10,8 @@ use provider::pace::Rate;
 use provider::segment::Entry;
 use store::{
     Account, Endpoint, EndpointSwitch, EventDetail, Exception, ExceptionState, FanOutState, Group, KeyRecord, Mango,
-    Page, ParticipantRecord, SeriesRecord, SourceRecord, StoreError, StoreResult, SubscriptionRecord, Targets,
+    Page, ParticipantRecord, Retention, SeriesRecord, SourceRecord, StoreError, StoreResult, SubscriptionRecord,
+    Targets,
 };
 use webinar::{MangoId, SeriesId, SessionId};
 use wire::{AccountId, EndpointId, EventId, FanOutId, SubscriptionId};
@@ -29,6 +30,14 @@ pub(super) struct Tables {
     pub(super) fan_outs: BTreeMap<(AccountId, FanOutId), FanOutRow>,
     pub(super) sources: Vec<SourceRecord>,
     pub(super) messages: Vec<super::inbox::MessageRow>,
+    /// The last number given to a message.
+    pub(super) last_message: u64,
+    /// The last number given to a participant of each account.
+    pub(super) last_participants: BTreeMap<AccountId, u64>,
+    /// The number of events there ever were.
+    pub(super) events_ever: usize,
+    pub(super) erasures: Vec<super::erasures::ErasureRow>,
+    pub(super) retentions: BTreeMap<AccountId, Retention>,
 }
 
 pub(super) struct SeriesRow {
@@ -67,6 +76,10 @@ pub(super) struct FanOutRow {
     pub(super) exceptions: BTreeMap<u64, Exception>,
     /// What is kept of failures, by participant, attempt and end.
     pub(super) failures: BTreeMap<(u64, u16, Timestamp), FailureDetail>,
+    /// Whether its log is still kept.
+    pub(super) is_logged: bool,
+    /// Deliveries that are counted, but no longer in the log.
+    pub(super) forgotten: Forgotten,
 }
 
 impl Tables {
@@ -129,7 +142,8 @@ impl Tables {
                 ExceptionState::Held { .. }
                 | ExceptionState::Abandoned { .. }
                 | ExceptionState::Superseded { .. }
-                | ExceptionState::Skipped { .. } => None,
+                | ExceptionState::Skipped { .. }
+                | ExceptionState::Erased { .. } => None,
             })
         })
     }
@@ -144,7 +158,22 @@ impl EndpointRow {
     }
 }
 
+/// Deliveries that are counted only.
+#[derive(Default)]
+pub(super) struct Forgotten {
+    pub(super) abandoned: u64,
+    pub(super) called_off: u64,
+    pub(super) erased: u64,
+}
+
 impl FanOutRow {
+    /// Every delivery has come to its end.
+    pub(super) fn has_ended(&self) -> bool {
+        let is_open = |state| matches!(state, ExceptionState::Retrying { .. } | ExceptionState::Held { .. });
+        !matches!(self.state, FanOutState::Running | FanOutState::Paused)
+            && !self.exceptions.values().any(|exception| is_open(exception.state))
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.state == FanOutState::Running
     }

@@ -74,6 +74,11 @@ impl Report {
         self.row(place, ExceptionState::Abandoned { attempts: attempt }, Some(refused()))
     }
 
+    /// This one was erased before their turn.
+    pub fn erased(self, place: Place) -> Report {
+        self.row(place, ExceptionState::Erased { attempts: 0 }, None)
+    }
+
     /// The first attempt is still on its way, and the cursor passes.
     pub fn straggling(self, place: Place, due: Timestamp) -> Report {
         self.row(place, ExceptionState::Retrying { due, attempt: 1, charged: 0 }, None)

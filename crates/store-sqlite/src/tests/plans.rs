@@ -6,7 +6,7 @@ use wire::AccountId;
 
 use super::Disk;
 use crate::audience::Audience;
-use crate::{backlog, catalog, due, failures, inbox, journal, lanes, subscriptions};
+use crate::{backlog, catalog, due, erasures, failures, inbox, journal, lanes, subscriptions, upkeep};
 
 #[test]
 fn claiming_reads_only_lanes_that_are_due() {
@@ -79,6 +79,27 @@ fn the_inbox_finds_duplicates_and_lists_by_index() {
 #[test]
 fn a_save_looks_for_whom_to_tell_in_its_own_account() {
     Plans::new().of(&subscriptions::to_event_sql()).goes_by(&["subscription USING PRIMARY KEY (account=?)"]);
+}
+
+#[test]
+fn erasing_somebody_looks_at_that_person_alone() {
+    let plans = Plans::new();
+    plans.of(erasures::CALL_OFF).goes_by(&["exception USING INDEX exception_by_person"]);
+    plans.of(erasures::END_MEMBERSHIPS).goes_by(&["membership USING INDEX membership_by_participant"]);
+    plans.of(erasures::OPEN_SEARCHES).goes_by(&["erasure USING INDEX erasure_open"]);
+    plans.of(erasures::TO_BE_SEALED).goes_by(&["erasure USING INDEX erasure_open"]);
+    plans.of(&erasures::messages_sql()).goes_by(&["m USING INDEX message_by_account (account=? AND number>?"]);
+}
+
+#[test]
+fn what_is_let_go_is_found_oldest_first() {
+    let plans = Plans::new();
+    plans.of(upkeep::OLD_MESSAGES).goes_by(&["message USING INDEX message_by_account (account=? AND number>?)"]);
+    plans.of(upkeep::LOGGED_FAN_OUTS).goes_by(&["fan_out USING INDEX fan_out_logged (account=? AND created_at<?)"]);
+    plans.of(upkeep::OLD_EVENTS).goes_by(&["event USING INDEX event_by_age (account=? AND created_at<?)"]);
+    plans.of(upkeep::OLD_VERSIONS).goes_by(&["PRIMARY KEY (account=?"]);
+    plans.of(upkeep::OLD_MEMBERSHIPS).goes_by(&["membership USING COVERING INDEX membership_ended"]);
+    plans.of(upkeep::OLD_ERASURES).goes_by(&["erasure USING PRIMARY KEY (account=?)"]);
 }
 
 fn audience(mangoes: u8, excluded: u8) -> Audience {

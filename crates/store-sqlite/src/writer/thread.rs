@@ -9,7 +9,7 @@ use store::{FailPoint, StoreError, StoreResult};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::{Isolation, Ran, Standing, Stats, Task, Write, same_again};
+use super::{Cleaning, Isolation, Ran, Standing, Stats, Task, Write, same_again};
 use crate::columns::{broken, run};
 use crate::open::BUSY_TIMEOUT;
 
@@ -68,8 +68,8 @@ impl WriterThread {
                 commits_since_checkpoint += 1;
             }
             if !truncate.is_empty() {
-                for reply in truncate {
-                    let _ = reply.send(self.checkpoint("truncate", CHECKPOINT_PATIENCE));
+                for (cleaning, reply) in truncate {
+                    let _ = reply.send(self.clean(cleaning));
                 }
             } else if commits_since_checkpoint > COMMITS_BETWEEN_CHECKPOINTS {
                 checkpoints = checkpoints.wrapping_add(1);
@@ -81,6 +81,13 @@ impl WriterThread {
             }
         }
         let _ = self.checkpoint("truncate", Duration::ZERO);
+    }
+
+    fn clean(&mut self, cleaning: Cleaning) -> StoreResult<()> {
+        if cleaning == Cleaning::Rewrite {
+            run(&self.connection, "vacuum", [])?;
+        }
+        self.checkpoint("truncate", CHECKPOINT_PATIENCE)
     }
 
     fn commit(&mut self, batch: &mut Batch) {
@@ -210,13 +217,13 @@ fn collect(
     first: Task,
     tasks: &mpsc::Receiver<Task>,
     batch: &mut Batch,
-    truncate: &mut Vec<oneshot::Sender<StoreResult<()>>>,
+    truncate: &mut Vec<(Cleaning, oneshot::Sender<StoreResult<()>>)>,
 ) {
     let mut next = Some(first);
     while let Some(task) = next {
         match task {
             Task::Write(write) => batch.push(write),
-            Task::Truncate(reply) => truncate.push(reply),
+            Task::Truncate(cleaning, reply) => truncate.push((cleaning, reply)),
         }
         next = if batch.len() < BATCH_MAX { tasks.try_recv().ok() } else { None };
     }

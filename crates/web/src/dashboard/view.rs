@@ -203,7 +203,7 @@ impl EventRow {
 
 impl FanOutRow {
     fn of(part: &FanOutProgress, audience: Option<u64>, endpoints: &Endpoints) -> FanOutRow {
-        let tried = part.delivered + part.retrying + part.abandoned;
+        let tried = part.delivered + part.retrying + part.abandoned + part.erased;
         let pending = match part.state {
             // Until the audience is counted at least somebody is to be told.
             FanOutState::Running => audience.map_or(1, |all| part.untold(all)),

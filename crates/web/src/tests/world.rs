@@ -206,7 +206,7 @@ impl World {
             let work = self.store.work(lease).await.unwrap();
             for fan_out in work.fan_outs.iter().map(|work| &work.fan_out) {
                 let page = self.store.audience_page(lease.account, fan_out.id, Place::default(), 3).await.unwrap();
-                let places: Vec<Place> = page.iter().map(|recipient| recipient.place).collect();
+                let places: Vec<Place> = page.iter().map(store::Member::place).collect();
                 let [first, second, third] = places.try_into().expect("an audience of three");
                 let entry = |place: Place, outcome| Entry {
                     participant: place.participant,

@@ -22,8 +22,9 @@ fn each_kind_has_its_own_prefix() {
         InboxMessageId::from_u64(17).to_string(),
         NodeId::from_bytes(SEVENTEEN).to_string(),
         ReplayId::from_bytes(SEVENTEEN).to_string(),
+        ErasureId::from_bytes(SEVENTEEN).to_string(),
     ];
-    let prefixes = ["acc_", "ep_", "sub_", "evt_", "fan_", "src_", "inm_", "node_", "rpl_"];
+    let prefixes = ["acc_", "ep_", "sub_", "evt_", "fan_", "src_", "inm_", "node_", "rpl_", "era_"];
     for (text, prefix) in texts.iter().zip(prefixes) {
         let digits = text.strip_prefix(prefix).expect(prefix);
         assert_eq!(digits.trim_start_matches('0'), "h", "{text}");

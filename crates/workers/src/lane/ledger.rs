@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use provider::attempt::FailureDetail;
+use provider::frontier::Place;
 use provider::judge::Verdict;
 use provider::segment::{Entry, Segment};
 use store::{Exception, ExceptionState, FailedAttempt, Settlement};
@@ -84,6 +85,13 @@ impl Ledger {
             Verdict::Abandon => ExceptionState::Abandoned { attempts: attempt },
         };
         self.exceptions.push(Exception { fan_out, place, state, last: Some((done.outcome, now)) });
+    }
+
+    /// Notes that somebody was erased before their turn.
+    pub(crate) fn record_erased(&mut self, fan_out: FanOutId, place: Place) {
+        self.exceptions.push(Exception { fan_out, place, state: ExceptionState::Erased { attempts: 0 }, last: None });
+        self.count += 1;
+        self.oldest.get_or_insert_with(Instant::now);
     }
 
     /// Everything so far, packed; the ledger is empty afterwards.

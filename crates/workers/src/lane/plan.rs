@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use provider::frontier::Place;
 use store::{
-    Due, Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry,
-    Settlement, StoreResult,
+    Due, Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member, OPEN_FAN_OUTS_MAX, Recipient,
+    Retry, Settlement, StoreResult,
 };
 use webinar::SeriesId;
 use wire::FanOutId;
@@ -40,11 +41,13 @@ pub(crate) enum Fetched {
     /// One shorter than asked for is the last.
     Page {
         fan_out: FanOutId,
-        recipients: Vec<Recipient>,
+        members: Vec<Member>,
         asked_for: usize,
+        reading: u64,
     },
     Retries {
         signal: u64,
+        reading: u64,
         found: Vec<(Arc<Letter>, Retry)>,
         /// Where there were more than one query brings, the time they were due by.
         more_from: Option<Timestamp>,
@@ -78,6 +81,8 @@ pub(crate) struct Plan {
     more_retries: Option<Timestamp>,
     /// Fan-outs that came later are wanted, or the owner has given an order.
     work_wanted: bool,
+    /// Rises when all that was read before is to be read again.
+    reading: u64,
     /// Fan-outs in hand: a query may still show one as it was before its last commit.
     taken_up: HashSet<FanOutId>,
 }
@@ -98,6 +103,7 @@ impl Plan {
             retries_wanted: None,
             more_retries: None,
             work_wanted: false,
+            reading: 0,
             taken_up: HashSet::new(),
         }
     }
@@ -157,6 +163,15 @@ impl Plan {
         let is_other = |sweep: &&Sweep| sweep.id() != id && sweep.letter().fan_out.series == series;
         self.retried.contains((series, participant))
             || self.sweeps.iter().filter(is_other).any(|sweep| sweep.may_be_busy_with(participant))
+    }
+
+    /// Places passed since it was last asked for, because the person was erased before their turn.
+    pub(crate) fn take_erased(&mut self) -> Vec<(FanOutId, Place)> {
+        let of_sweep = |sweep: &mut Sweep| {
+            let id = sweep.id();
+            sweep.take_erased().into_iter().map(move |place| (id, place))
+        };
+        self.sweeps.iter_mut().flat_map(of_sweep).collect()
     }
 
     /// Notes that an errand has come back.
@@ -227,6 +242,8 @@ impl Plan {
     /// The owner has given an order: asks for everything anew, and keeps back what has not begun.
     pub(crate) fn look_again(&mut self, now: Timestamp) {
         self.work_wanted = true;
+        self.reading += 1;
+        self.sweeps.iter_mut().for_each(Sweep::read_anew);
         for (_, retry) in std::mem::take(&mut self.retries) {
             self.rows.put_back((retry.fan_out, retry.recipient.place.participant));
         }
@@ -293,10 +310,10 @@ impl Plan {
             return None;
         }
         let (lanes, account, asked_for) = (self.lanes.clone(), self.lease.account, self.page_size);
-        let (fan_out, read_to) = (sweep.id(), sweep.read_to());
+        let (fan_out, read_to, reading) = (sweep.id(), sweep.read_to(), self.reading);
         Some(Box::pin(async move {
-            let recipients = lanes.audience_page(account, fan_out, read_to, asked_for).await?;
-            Ok(Fetched::Page { fan_out, recipients, asked_for })
+            let members = lanes.audience_page(account, fan_out, read_to, asked_for).await?;
+            Ok(Fetched::Page { fan_out, members, asked_for, reading })
         }))
     }
 
@@ -305,7 +322,7 @@ impl Plan {
         let limit = RETRIES_AT_ONCE + self.rows.len();
         let mut letters = self.letters.clone();
         letters.extend(self.sweeps.iter().map(|sweep| (sweep.id(), sweep.letter().clone())));
-        Box::pin(read_retries(self.lanes.clone(), self.lease, now, limit, letters))
+        Box::pin(read_retries(self.lanes.clone(), self.lease, (now, limit), letters, self.reading))
     }
 
     /// Takes in what a query brought.
@@ -313,9 +330,11 @@ impl Plan {
         self.fetching = None;
         match fetched {
             Fetched::Work(work) => self.open(work.fan_outs),
-            Fetched::Page { fan_out, recipients, asked_for } => {
+            // Somebody may have been erased since it was read, or an order given: it is read again.
+            Fetched::Page { reading, .. } | Fetched::Retries { reading, .. } if reading != self.reading => {}
+            Fetched::Page { fan_out, members, asked_for, .. } => {
                 if let Some(sweep) = self.sweeps.iter_mut().find(|sweep| sweep.id() == fan_out) {
-                    sweep.take_in(recipients, asked_for);
+                    sweep.take_in(members, asked_for);
                 }
             }
             Fetched::Retries { found: retries, more_from, .. } => {
@@ -359,9 +378,9 @@ impl Plan {
 async fn read_retries(
     lanes: Arc<dyn Lanes>,
     lease: Lease,
-    now: Timestamp,
-    limit: usize,
+    (now, limit): (Timestamp, usize),
     mut letters: Letters,
+    reading: u64,
 ) -> StoreResult<Fetched> {
     let (mut found, mut loaded) = (Vec::new(), 0);
     let Due { retries, signal } = lanes.due_retries(lease, now, limit).await?;
@@ -374,6 +393,7 @@ async fn read_retries(
                 break;
             }
             None => {
+                // A fan-out goes only after the last of its rows, so this row is gone too by now.
                 let Some(fan_out) = lanes.fan_out(lease.account, retry.fan_out).await? else { continue };
                 let letter = Arc::new(Letter::new(fan_out));
                 letters.insert(retry.fan_out, letter.clone());
@@ -383,7 +403,7 @@ async fn read_retries(
         };
         found.push((letter, retry));
     }
-    Ok(Fetched::Retries { signal, found, more_from })
+    Ok(Fetched::Retries { signal, reading, found, more_from })
 }
 
 #[cfg(test)]

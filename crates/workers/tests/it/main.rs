@@ -4,7 +4,9 @@
 mod backlog;
 mod delivery;
 mod details;
+mod erasure;
 mod failure;
+mod janitor;
 mod receiver;
 mod test_send;
 mod world;

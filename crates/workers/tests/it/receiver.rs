@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// One webhook as it arrived.
 #[derive(Clone, Debug)]
@@ -40,6 +41,10 @@ pub(crate) enum Answer {
     ComeBackIn(&'static str),
     /// 301 to this place.
     Elsewhere(&'static str),
+    /// 200, once this holds `true`.
+    When(watch::Receiver<bool>),
+    /// This status, once that holds `true`.
+    StatusWhen(u16, watch::Receiver<bool>),
     /// Never.
     Nothing,
 }
@@ -81,6 +86,17 @@ impl Receiver {
         *self.script.lock().unwrap() = Arc::new(script);
     }
 
+    /// Waits until so many webhooks have come.
+    pub(crate) async fn has_got(&self, count: usize) {
+        let all_came = async {
+            while self.arrived.lock().unwrap().len() < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        let patience = std::time::Duration::from_secs(30);
+        tokio::time::timeout(patience, all_came).await.unwrap_or_else(|_| panic!("{count} webhooks did not come"));
+    }
+
     pub(crate) fn arrived(&self) -> Vec<Arrived> {
         self.arrived.lock().unwrap().clone()
     }
@@ -110,8 +126,15 @@ impl Receiver {
             Answer::Status(status) => response.status(status),
             Answer::ComeBackIn(wait) => response.status(503).header("retry-after", wait),
             Answer::Elsewhere(place) => response.status(301).header("location", place),
+            Answer::When(gate) => opened(gate, response).await.status(200),
+            Answer::StatusWhen(status, gate) => opened(gate, response).await.status(status),
             Answer::Nothing => std::future::pending().await,
         };
         Ok(response.body(Full::default()).unwrap())
     }
+}
+
+async fn opened<T>(mut gate: watch::Receiver<bool>, answer: T) -> T {
+    gate.wait_for(|is_open| *is_open).await.unwrap();
+    answer
 }

@@ -10,15 +10,15 @@ use provider::attempt::TestReport;
 use provider::settings::EndpointSettings;
 use provider::target::TargetPolicy;
 use store::{
-    Account, Accounts, Backlog, Catalog, Chance, Clock, DeliveryFilter, DeliverySummary, Ending, EndpointChange,
-    EventSummary, Group, Journal, Mango, NewEvent, NewMember, NewSubscription, Roster, SaveSeries, Steer,
-    Subscriptions,
+    Account, Accounts, Backlog, Catalog, Chance, Clock, DeliveryFilter, DeliveryStatus, DeliverySummary, Ending,
+    EndpointChange, Erase, Erasures, EventSummary, Group, Journal, Mango, NewEvent, NewMember, NewSubscription, Roster,
+    SaveSeries, Steer, Subscriptions, Whom,
 };
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
 use webinar::{EventType, MangoId, Participant, Series, SeriesDraft, SeriesId, SeriesPart, Trigger, Zones};
-use wire::{AccountId, EndpointId, EventId, NodeId, SigningSecret, SubscriptionId};
+use wire::{AccountId, EndpointId, ErasureId, EventId, NodeId, SigningSecret, SubscriptionId};
 use workers::{Bounds, Context, LaneSupervisor, TestSender};
 
 use crate::receiver::Receiver;
@@ -183,9 +183,19 @@ impl World {
         self.supervisor = LaneSupervisor::new(self.context.clone(), NodeId::from_bytes([2; 16]), stopped);
     }
 
-    /// Starts what is due without waiting for its end.
-    pub(crate) async fn start_work(&mut self) {
-        self.supervisor.turn().await.unwrap();
+    /// Starts what is due without waiting for its end; whether anything is.
+    pub(crate) async fn start_work(&mut self) -> bool {
+        self.supervisor.turn().await.unwrap() > 0
+    }
+
+    /// Erases a member by name.
+    pub(crate) async fn erase(&self, name: &str) -> ErasureId {
+        let number = name.split(' ').nth(1).unwrap();
+        let id = ErasureId::from_bytes(self.context.chance.id_bytes(self.clock.now()));
+        let erase = Erase { id, whom: Whom::Email(format!("person{number}@example.com")), now: self.clock.now() };
+        let erased = self.store.erase(ACCOUNT, erase).await.unwrap().unwrap();
+        assert_eq!(erased.participant, number.parse().ok());
+        id
     }
 
     /// Waits until the lanes that were started have nothing more to do.
@@ -203,6 +213,11 @@ impl World {
 
     pub(crate) async fn deliveries(&self) -> Vec<DeliverySummary> {
         self.store.deliveries(ACCOUNT, DeliveryFilter::default(), None, 1000).await.unwrap().items
+    }
+
+    pub(crate) async fn deliveries_that_are(&self, status: DeliveryStatus) -> Vec<DeliverySummary> {
+        let filter = DeliveryFilter { status: Some(status), ..DeliveryFilter::default() };
+        self.store.deliveries(ACCOUNT, filter, None, 1000).await.unwrap().items
     }
 }
 

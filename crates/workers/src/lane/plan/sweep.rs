@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use provider::frontier::{Frontier, Place};
-use store::{FanOutWork, Recipient};
+use store::{FanOutWork, Member, Recipient};
 use wire::FanOutId;
 
 use crate::lane::sender::{Errand, Letter};
@@ -16,10 +16,14 @@ pub(crate) struct Sweep {
     waiting: VecDeque<Waiting>,
     /// Whose turn has come, but who must wait for another version's end.
     aside: VecDeque<Recipient>,
+    /// Who waited so when everything was to be read again.
+    left_aside: Vec<Place>,
     /// Where the next page starts.
     read_to: Place,
     /// Finished before a crash although the cursor had not passed them; rising.
-    finished_beyond: VecDeque<u64>,
+    finished_beyond: Vec<u64>,
+    /// Who was erased before their turn, not yet noted.
+    erased: Vec<Place>,
     /// The cursor that the store knows.
     stored_cursor: Place,
     pages: Pages,
@@ -61,6 +65,8 @@ enum Waiting {
     ToTell(Recipient),
     /// Finished before a crash: the cursor passes, nothing is sent.
     Finished(Place),
+    /// Nobody any more: the cursor passes, and the log says why.
+    Erased(Place),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +82,10 @@ impl Sweep {
             frontier: Frontier::new(work.cursor),
             waiting: VecDeque::new(),
             aside: VecDeque::new(),
+            left_aside: Vec::new(),
             read_to: work.cursor,
-            finished_beyond: work.finished_beyond.into(),
+            finished_beyond: work.finished_beyond,
+            erased: Vec::new(),
             stored_cursor: work.cursor,
             pages: Pages::More,
             hold: Hold::GoesOn,
@@ -169,9 +177,33 @@ impl Sweep {
                     self.give_out(place);
                     self.frontier.finish(place.participant);
                 }
+                Waiting::Erased(place) => {
+                    self.give_out(place);
+                    self.frontier.finish(place.participant);
+                    self.erased.push(place);
+                }
             }
         }
         None
+    }
+
+    /// Who was passed because they were erased, since it was last asked for.
+    pub(crate) fn take_erased(&mut self) -> Vec<Place> {
+        std::mem::take(&mut self.erased)
+    }
+
+    /// Lets go of everyone read ahead, who may have been erased meanwhile: they are read again. Whose turn has come
+    /// already gets a row, which the store ends where the person is no more.
+    pub(crate) fn read_anew(&mut self) {
+        if !self.waiting.is_empty() {
+            self.waiting.clear();
+            self.read_to = self.last_given;
+            self.pages = Pages::More;
+        }
+        for Recipient { place, .. } in self.aside.drain(..) {
+            self.frontier.finish(place.participant);
+            self.left_aside.push(place);
+        }
     }
 
     fn give_out(&mut self, place: Place) {
@@ -188,19 +220,18 @@ impl Sweep {
     }
 
     /// Takes in a page; one shorter than `page_size` is the last.
-    pub(crate) fn take_in(&mut self, recipients: Vec<Recipient>, page_size: usize) {
-        if recipients.len() < page_size {
+    pub(crate) fn take_in(&mut self, members: Vec<Member>, page_size: usize) {
+        if members.len() < page_size {
             self.pages = Pages::ReadToTheEnd;
         }
-        self.read_to = recipients.last().map_or(self.read_to, |last| last.place);
-        for recipient in recipients {
-            let number = recipient.place.participant;
-            while self.finished_beyond.front().is_some_and(|finished| *finished < number) {
-                self.finished_beyond.pop_front();
-            }
-            self.waiting.push_back(match self.finished_beyond.front() {
-                Some(finished) if *finished == number => Waiting::Finished(recipient.place),
-                _ => Waiting::ToTell(recipient),
+        self.read_to = members.last().map_or(self.read_to, Member::place);
+        for member in members {
+            let place = member.place();
+            let is_finished = self.finished_beyond.binary_search(&place.participant).is_ok();
+            self.waiting.push_back(match member {
+                _ if is_finished => Waiting::Finished(place),
+                Member::ToTell(recipient) => Waiting::ToTell(recipient),
+                Member::Erased(place) => Waiting::Erased(place),
             });
         }
     }
@@ -216,7 +247,8 @@ impl Sweep {
             }
             None => (place, Straggler::OnItsWay),
         });
-        tell.collect()
+        let left = std::mem::take(&mut self.left_aside).into_iter().map(|place| (place, Straggler::NotBegun));
+        left.chain(tell).collect()
     }
 
     /// The cursor, where it has moved since it was last asked for.

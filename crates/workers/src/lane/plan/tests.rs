@@ -15,7 +15,7 @@ async fn a_query_that_brings_nothing_new_is_not_asked_again_at_once() {
     let mut plan = Plan::new(Arc::new(store), lease);
     let now = Timestamp::UNIX_EPOCH;
 
-    plan.take_in(Fetched::Retries { signal: 0, found: Vec::new(), more_from: Some(now) });
+    plan.take_in(Fetched::Retries { signal: 0, reading: 0, found: Vec::new(), more_from: Some(now) });
     plan.fetch_ahead();
     assert!(plan.fetching().is_none());
 

@@ -1,0 +1,33 @@
+//! `fanfare compact`: rewrites the database file, so that it is as short as what it holds and nothing is left between the
+//! rows. A server must not run meanwhile: no write could be done for as long as it takes.
+
+use clap::Args;
+
+use crate::database::DatabaseArgs;
+use crate::output;
+
+/// Which database to rewrite.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It needs the server stopped, and for a while as much free disk again as the file has, once in its \
+    own directory and once in TMPDIR. A file that grows and shrinks by itself needs no compacting: pages that become free \
+    are used anew."
+)]
+pub(crate) struct CompactArgs {
+    /// Print one JSON object: {"bytesBefore", "bytesAfter"}.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// Does it.
+pub(crate) async fn run(args: CompactArgs) -> anyhow::Result<()> {
+    let (store, _lock) = args.database.open_alone()?;
+    let (before, after) = store.compact().await?;
+    if args.json {
+        return output::print_json(&serde_json::json!({ "bytesBefore": before, "bytesAfter": after }));
+    }
+    output::print_line(&format!("{} bytes before, {} after", output::grouped(before), output::grouped(after)));
+    Ok(())
+}

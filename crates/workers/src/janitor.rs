@@ -1,0 +1,131 @@
+//! The janitor: ends erasures that were begun, and lets go of what is older than its account keeps it. A little at a time,
+//! and all progress is in the store, so that a crash costs nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use receiver::PersonMarks;
+use store::{
+    Accounts, Clock, Erasures, Message, MessageNumber, Prunable, Search, Searched, StoreError, StoreResult, Upkeep,
+};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use wire::AccountId;
+
+/// Messages looked at in one step; the store gives fewer where they are large.
+const SEARCHED_AT_ONCE: usize = 256;
+/// Searches begun side by side, so that a long one does not hold up the others.
+const SEARCHES_AT_ONCE: usize = 8;
+/// Rows let go of in one transaction: some milliseconds of the writer.
+const PRUNED_AT_ONCE: usize = 512;
+/// Between two rounds through all accounts: what is a day old may be an hour older.
+const ROUND_EVERY: Duration = Duration::from_secs(3_600);
+/// While there is work, others get the store's writer in between; without work, an erasure waits at most this long.
+const PAUSE_AT_WORK: Duration = Duration::from_millis(20);
+const PAUSE_AT_REST: Duration = Duration::from_secs(1);
+
+/// What the janitor looks after.
+pub trait Rooms: Accounts + Erasures + Upkeep {}
+
+impl<T: Accounts + Erasures + Upkeep> Rooms for T {}
+
+/// Ends erasures and lets go of what is old.
+pub struct Janitor {
+    rooms: Arc<dyn Rooms>,
+    clock: Arc<dyn Clock>,
+    /// What is left of this round.
+    round: VecDeque<(AccountId, Prunable)>,
+    next_round: Timestamp,
+}
+
+/// What a turn found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There may be more to do now.
+    Worked,
+    /// There is nothing to do now.
+    Idle,
+}
+
+impl Janitor {
+    /// A janitor whose first round begins at once.
+    pub fn new(rooms: Arc<dyn Rooms>, clock: Arc<dyn Clock>) -> Janitor {
+        Janitor { rooms, clock, round: VecDeque::new(), next_round: Timestamp::MIN }
+    }
+
+    /// Works until `stop` holds `true`, or nobody is left to say so. A step under way is finished; it is short.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let pause = match self.turn().await {
+                Ok(Turn::Worked) => PAUSE_AT_WORK,
+                Ok(Turn::Idle) => PAUSE_AT_REST,
+                Err(error) => {
+                    tracing::warn!(%error, "the janitor could not do its work; trying again");
+                    PAUSE_AT_REST
+                }
+            };
+            tokio::select! {
+                told = stop.wait_for(|stop| *stop) => if told.is_err() { return },
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// One step of every open erasure, and one of the round.
+    pub async fn turn(&mut self) -> StoreResult<Turn> {
+        let erasures = self.further_erasures().await?;
+        let round = self.further_round().await?;
+        Ok(if erasures == Turn::Worked { erasures } else { round })
+    }
+
+    /// One step of every open erasure. A command that erased somebody does these alone.
+    pub async fn further_erasures(&self) -> StoreResult<Turn> {
+        let searches = self.rooms.searches(SEARCHES_AT_ONCE).await?;
+        let mut turn = Turn::Idle;
+        for search in searches {
+            turn = Turn::Worked;
+            let messages = self.rooms.messages_to_search(&search, SEARCHED_AT_ONCE).await?;
+            let searched = look_through(&search, &messages);
+            self.rooms.note_search(search, searched).await?;
+        }
+        match self.rooms.seal(self.clock.now()).await {
+            Ok(0) => Ok(turn),
+            Ok(_) => Ok(Turn::Worked),
+            // Somebody reads; there is a next turn.
+            Err(StoreError::Busy(_)) => Ok(turn),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn further_round(&mut self) -> StoreResult<Turn> {
+        let now = self.clock.now();
+        if self.round.is_empty() {
+            if now < self.next_round {
+                return Ok(Turn::Idle);
+            }
+            let accounts = self.rooms.accounts().await?;
+            self.round = accounts.iter().flat_map(|account| Prunable::ALL.map(|what| (account.id, what))).collect();
+            self.next_round = now + ROUND_EVERY;
+        }
+        let Some((account, what)) = self.round.front().copied() else { return Ok(Turn::Idle) };
+        let retention = self.rooms.retention(account).await?;
+        let gone = self.rooms.prune(account, what, retention.before(what, now), PRUNED_AT_ONCE).await?;
+        if gone == 0 {
+            self.round.pop_front();
+        } else {
+            tracing::debug!(%account, ?what, gone, "let go of what is old");
+        }
+        Ok(Turn::Worked)
+    }
+}
+
+/// Decides which of these messages name the person who is searched for.
+fn look_through(search: &Search, messages: &[Message]) -> Searched {
+    let marks = PersonMarks::new(&search.email, search.phone.as_deref());
+    let is_named = |message: &&Message| marks.are_in(&message.body) || marks.are_in(message.headers.as_bytes());
+    let naming: Vec<MessageNumber> = messages.iter().filter(is_named).map(|message| message.number).collect();
+    let read_to = messages.last().map(|message| message.number);
+    Searched { naming, count: messages.len() as u64, read_to }
+}
