@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use store::{FailPoint, StoreError, StoreResult};
+use store::{AuditNote, FailPoint, StoreError, StoreResult};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
+use crate::audit::noted;
 use crate::columns::{broken, run};
 use crate::open::{BUSY_TIMEOUT, OpenError};
 
@@ -36,6 +37,8 @@ pub(crate) struct Writer {
     places: Arc<Semaphore>,
     room: Arc<Semaphore>,
     stats: Arc<Stats>,
+    /// What is kept beside each write that changes something.
+    note: Option<Arc<AuditNote>>,
 }
 
 /// How the writer has been doing.
@@ -127,7 +130,12 @@ impl Writer {
             .spawn(move || thread.run(&tasks))
             .map_err(|error| OpenError::SettingRefused(format!("no thread for the writer: {error}")))?;
         let (places, room) = (Arc::new(Semaphore::new(WAITING_MAX)), Arc::new(Semaphore::new(WAITING_BYTES_MAX)));
-        Ok(Writer { queue, places, room, stats })
+        Ok(Writer { queue, places, room, stats, note: None })
+    }
+
+    /// The same writer for one act, which is noted beside what it changes.
+    pub(crate) fn noting(&self, note: AuditNote) -> Writer {
+        Writer { note: Some(Arc::new(note)), ..self.clone() }
     }
 
     /// Writes in a transaction shared with others; answers when it is on disk. Waits where many are waiting.
@@ -136,6 +144,8 @@ impl Writer {
         write: impl FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| stopped())?;
+        let note = self.note.clone();
+        let write = move |connection: &Connection| noted(connection, note.as_deref(), write);
         self.submit(write, Isolation::Savepoint, place).await
     }
 

@@ -1,11 +1,13 @@
 //! What Fanfare keeps, as traits in the words of the domain. No SQL here, and no decisions.
 //!
-//! Each trait is one table family: [`Accounts`], [`Roster`] (mangoes, participants, membership), [`Catalog`] (series
-//! and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Backlog`] (orders to them), [`Journal`] (the delivery log) and [`Inbox`].
+//! Each trait is one table family: [`Accounts`], [`Audit`], [`Roster`] (mangoes, participants, membership), [`Catalog`]
+//! (series and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Backlog`] (orders to them),
+//! [`Journal`] (the delivery log) and [`Inbox`].
 //! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
 //! that does not exist is `Missing`, an id that is taken `Exists`.
 
 mod accounts;
+mod audit;
 mod backlog;
 mod catalog;
 mod clock;
@@ -18,7 +20,8 @@ mod page;
 mod roster;
 mod subscriptions;
 
-pub use accounts::{Account, Accounts, KeyRecord};
+pub use accounts::{Account, Accounts, KeyRecord, NewKey, Replacement};
+pub use audit::{Act, Actor, Audit, AuditNote, AuditNumber, AuditRecord};
 pub use backlog::{Backlog, ROWS_ALIGNED_MAX, Steer, Steered};
 pub use catalog::{
     Catalog, Ending, EventDetail, EventSummary, FanOutProgress, FanOutState, NewEvent, SaveSeries, Saved, SeriesRecord,
@@ -44,6 +47,6 @@ pub use subscriptions::{
 };
 
 /// Everything one database holds: what a server is given.
-pub trait Store: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox {}
+pub trait Store: Accounts + Audit + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox {}
 
-impl<T: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox> Store for T {}
+impl<T: Accounts + Audit + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox> Store for T {}

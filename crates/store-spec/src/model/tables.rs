@@ -8,16 +8,18 @@ use provider::lane::LaneState;
 use provider::pace::Rate;
 use provider::segment::Entry;
 use store::{
-    Account, Endpoint, EndpointSwitch, EventDetail, Exception, ExceptionState, FanOutState, Group, KeyRecord, Mango,
-    Page, ParticipantRecord, SeriesRecord, SourceRecord, StoreError, StoreResult, SubscriptionRecord, Targets,
+    Account, AuditRecord, Endpoint, EndpointSwitch, EventDetail, Exception, ExceptionState, FanOutState, Group,
+    KeyRecord, Mango, Page, ParticipantRecord, SeriesRecord, SourceRecord, StoreError, StoreResult, SubscriptionRecord,
+    Targets,
 };
 use webinar::{MangoId, SeriesId, SessionId};
 use wire::{AccountId, EndpointId, EventId, FanOutId, SubscriptionId};
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) accounts: BTreeMap<AccountId, Account>,
     pub(super) keys: Vec<KeyRecord>,
+    pub(super) audit: Vec<(AccountId, AuditRecord)>,
     pub(super) mangoes: BTreeMap<(AccountId, MangoId), Mango>,
     pub(super) people: BTreeMap<(AccountId, u64), ParticipantRecord>,
     pub(super) members: HashSet<(AccountId, Group, u64)>,
@@ -30,6 +32,7 @@ pub(super) struct Tables {
     pub(super) messages: Vec<super::inbox::MessageRow>,
 }
 
+#[derive(Debug)]
 pub(super) struct SeriesRow {
     pub(super) record: SeriesRecord,
     /// Those of the newest version.
@@ -38,6 +41,7 @@ pub(super) struct SeriesRow {
     pub(super) sessions_ever: Vec<SessionId>,
 }
 
+#[derive(Debug)]
 pub(super) struct EventRow {
     /// `summary.fan_outs` stays empty: they are asked for when needed.
     pub(super) detail: EventDetail,
@@ -45,6 +49,7 @@ pub(super) struct EventRow {
     pub(super) audience: Vec<u64>,
 }
 
+#[derive(Debug)]
 pub(super) struct EndpointRow {
     pub(super) endpoint: Endpoint,
     pub(super) due_at: Option<Timestamp>,
@@ -54,6 +59,7 @@ pub(super) struct EndpointRow {
     pub(super) per_minute: Option<u32>,
 }
 
+#[derive(Debug)]
 pub(super) struct FanOutRow {
     pub(super) event: EventId,
     pub(super) endpoint: EndpointId,
