@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use wire::AccountId;
 
 use crate::commands::account::AccountCommand;
+use crate::commands::audit::AuditCommand;
 use crate::commands::bench::BenchCommand;
 use crate::commands::deliveries::DeliveriesCommand;
 use crate::commands::demo::DemoArgs;
@@ -32,6 +33,9 @@ pub(crate) enum Command {
     /// Make and list accounts and their API keys; works beside a running server.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Look who did what to an account, when and from where.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Bring the members of a mango from a CSV file; works beside a running server.
     Import(ImportArgs),
     /// Look into the delivery log.

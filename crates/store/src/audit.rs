@@ -42,6 +42,16 @@ pub enum Act {
     SubscriptionCreate,
     /// A subscription is ended.
     SubscriptionDelete,
+    /// What was announced is held, to all endpoints or to one.
+    EventPause,
+    /// What was announced goes on.
+    EventResume,
+    /// What was announced is called off.
+    EventCancel,
+    /// How an endpoint is served is changed.
+    EndpointChange,
+    /// What waits for an endpoint is skipped.
+    EndpointDrop,
     /// An endpoint gets nothing for a while.
     EndpointPause,
     /// An endpoint gets everything again.
@@ -115,6 +125,11 @@ impl Act {
             Act::WebinarCancel => "webinar.cancel",
             Act::SubscriptionCreate => "subscription.create",
             Act::SubscriptionDelete => "subscription.delete",
+            Act::EventPause => "event.pause",
+            Act::EventResume => "event.resume",
+            Act::EventCancel => "event.cancel",
+            Act::EndpointChange => "endpoint.change",
+            Act::EndpointDrop => "endpoint.drop",
             Act::EndpointPause => "endpoint.pause",
             Act::EndpointResume => "endpoint.resume",
             Act::SourceCreate => "source.create",

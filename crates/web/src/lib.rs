@@ -2,6 +2,7 @@
 //! domain types, calls the store and answers; it decides nothing. The only code that knows status codes and HTML.
 
 mod app;
+mod audit;
 mod body;
 mod caller;
 mod context;
@@ -13,6 +14,7 @@ mod events;
 mod health;
 mod ingest;
 mod integration;
+mod keys;
 mod mangoes;
 pub mod members;
 mod messages;

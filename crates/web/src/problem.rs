@@ -1,10 +1,13 @@
 //! What a client is told when something is not done: RFC 9457 problems. The one file that says which refusal is which
 //! status code.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use provider::api_key::Scope;
 use serde::Serialize;
 use store::StoreError;
 use webinar::{FieldError, Invalid};
@@ -20,6 +23,8 @@ pub(crate) struct Problem {
     /// For people: what is wrong and how to mend it.
     pub(crate) detail: String,
     pub(crate) errors: Vec<FieldError>,
+    /// After how many seconds to come back, where that is known.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// Seconds after which a client of a busy store should come back.
@@ -39,7 +44,7 @@ struct ProblemJson<'a> {
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status, code, detail: detail.into(), errors: Vec::new() }
+        Problem { status, code, detail: detail.into(), errors: Vec::new(), retry_after: None }
     }
 
     /// There is nothing of this kind under the id given, or it is somebody else's: the two look the same.
@@ -58,6 +63,33 @@ impl Problem {
 
     pub(crate) fn unauthorized(why: &str) -> Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "api_key_not_found", format!("api key not found: {why}"))
+    }
+
+    /// A key where URLs go: into histories and logs.
+    pub(crate) fn key_in_url() -> Problem {
+        let detail = "an API key does not belong into a URL, which histories and logs keep; send it in the x-api-key \
+                      header, and rotate this one: fanfare account key rotate";
+        Problem::new(StatusCode::UNAUTHORIZED, "api_key_in_url", detail)
+    }
+
+    /// A good key that may not do this.
+    pub(crate) fn scope_missing(scope: Scope) -> Problem {
+        let detail =
+            format!("this key may not do this: it needs the scope \"{scope}\" (or \"manage\"); use a key that has it");
+        Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail)
+    }
+
+    /// So many wrong keys that they look like guesses.
+    pub(crate) fn too_many_wrong_keys(wait: Duration) -> Problem {
+        let seconds = wait.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX);
+        let detail = format!("too many wrong API keys; wait {seconds} s, then send the right one");
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys", detail);
+        Problem { retry_after: Some(seconds), ..problem }
+    }
+
+    /// Something stands in the way of what is asked.
+    pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::CONFLICT, code, detail)
     }
 
     /// The open page, asked for under a name.
@@ -164,6 +196,9 @@ impl Problem {
     /// The headers that go with its status, whatever the form of the body.
     pub(crate) fn set_headers(&self, response: &mut Response) {
         let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
         match self.status {
             StatusCode::SERVICE_UNAVAILABLE => headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS),
             StatusCode::UNAUTHORIZED => {

@@ -13,8 +13,8 @@ use provider::api_key::Scope;
 use crate::app::AppState;
 use crate::problem::Problem;
 use crate::{
-    Halves, dashboard, deliveries, endpoints, enrolment, events, health, integration, mangoes, messages, participants,
-    sources, subscriptions, webinars,
+    Halves, audit, dashboard, deliveries, endpoints, enrolment, events, health, integration, keys, mangoes, messages,
+    participants, sources, subscriptions, webinars,
 };
 
 /// Which half serves a route.
@@ -105,6 +105,12 @@ pub(crate) fn table() -> Vec<Route> {
         route(Receiver, PUT, "/api/v1/sources/{id}/keys", MANAGE, sources::set_keys),
         route(Receiver, GET, "/api/v1/inbox/messages", READ, messages::list),
         route(Receiver, GET, "/api/v1/inbox/messages/{id}", READ, messages::show),
+
+        route(Both, GET, "/api/v1/keys", MANAGE, keys::list),
+        route(Both, POST, "/api/v1/keys", MANAGE, keys::create),
+        route(Both, POST, "/api/v1/keys/{id}/rotate", MANAGE, keys::rotate),
+        route(Both, DELETE, "/api/v1/keys/{id}", MANAGE, keys::revoke),
+        route(Both, GET, "/api/v1/audit", MANAGE, audit::list),
 
         route(Both, GET, "/livez", EVERYONE, health::live),
         route(Both, GET, "/readyz", EVERYONE, health::ready),

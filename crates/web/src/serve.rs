@@ -25,6 +25,7 @@ use tokio::time::{sleep, timeout};
 use tower::Service;
 
 use crate::app::App;
+use crate::caller::ClientAddress;
 use crate::ingest::Ingest;
 use crate::{Context, Limits, routes};
 
@@ -58,8 +59,9 @@ pub async fn serve(
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => note_end(ended),
             accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(converse(stream, front.clone(), limits, stopping.clone()));
+                Ok((stream, peer)) => {
+                    let client = ClientAddress(peer.ip());
+                    connections.spawn(converse(stream, client, front.clone(), limits, stopping.clone()));
                 }
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
@@ -98,10 +100,17 @@ fn note_end(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// One connection, request after request.
-async fn converse(stream: TcpStream, front: Arc<Front>, limits: Limits, mut stopping: watch::Receiver<bool>) {
+async fn converse(
+    stream: TcpStream,
+    client: ClientAddress,
+    front: Arc<Front>,
+    limits: Limits,
+    mut stopping: watch::Receiver<bool>,
+) {
     // Answers are small and wait for nothing; with Nagle's algorithm they would.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(client);
         let front = front.clone();
         async move { Ok::<_, Infallible>(front.answer(request).await) }
     });

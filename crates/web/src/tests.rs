@@ -1,7 +1,9 @@
 //! The API as its callers see it: requests in, answers out, over the real store.
 
+mod acts;
 mod api;
 mod enrolment;
+mod keys;
 mod log;
 mod registration;
 mod strangers;
