@@ -132,6 +132,11 @@ impl Problem {
         Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     }
 
+    pub(crate) fn encoded_body() -> Problem {
+        let detail = "compressed bodies are not taken; send it plain, without a content-encoding header";
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded_body", detail)
+    }
+
     pub(crate) fn precondition_failed(version: u32) -> Problem {
         let detail = format!("if-match names another version than {version}, the newest; read it again");
         Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)

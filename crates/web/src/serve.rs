@@ -1,5 +1,6 @@
 //! The accept loop: a bounded number of connections, each with bounds on its time, and an orderly end.
 
+mod patience;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use crate::app::App;
 use crate::caller::ClientAddress;
 use crate::ingest::Ingest;
 use crate::{Context, Limits, routes};
+use patience::Patient;
 
 /// Bytes of a request's head; what others take, and more than any sender of webhooks needs. hyper's own limit of 100
 /// headers holds within it.
@@ -119,7 +121,7 @@ async fn converse(
         // From the first moment and after each answer, so it bounds the first byte and idle connections, too.
         .header_read_timeout(limits.header_time)
         .max_header_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(Patient::new(TokioIo::new(stream), limits.answer_time), service);
     let mut connection = pin!(connection);
     tokio::select! {
         result = connection.as_mut() => return note_result(result),
