@@ -3,6 +3,7 @@
 mod acts;
 mod api;
 mod enrolment;
+mod hostile;
 mod keys;
 mod log;
 mod registration;
