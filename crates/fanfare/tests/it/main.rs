@@ -8,6 +8,8 @@ mod deliveries;
 mod demo;
 mod inbox;
 mod members;
+#[path = "../shared/secrecy.rs"]
+mod secrecy;
 mod stopping;
 mod usage;
 mod world;

@@ -7,8 +7,11 @@ mod canary;
 mod client;
 mod crash;
 mod interop;
+mod leaks;
 mod ledger;
 mod receiver;
+#[path = "../shared/secrecy.rs"]
+mod secrecy;
 mod server;
 mod world;
 
