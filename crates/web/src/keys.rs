@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use jiff::Timestamp;
-use provider::api_key::{ApiKey, KeyState, LIFE_MAX, Lifetime, OVERLAP, OVERLAP_MAX, Scopes, after};
+use provider::api_key::{ApiKey, KeyState, LIFE_MAX, Lifetime, OVERLAP, OVERLAP_MAX, Scope, Scopes, after};
 use serde::{Deserialize, Serialize};
 use store::{Act, KeyRecord, NewKey, Replacement};
 use webinar::{FieldError, MISTAKES_MAX};
@@ -61,7 +61,7 @@ impl KeyView {
         let KeyRecord { key, scopes, lifetime, last_used_at, .. } = record;
         KeyView {
             id: key.public_id.clone(),
-            scopes: scopes.iter().map(|scope| scope.as_str()).collect(),
+            scopes: scopes.iter().map(Scope::as_str).collect(),
             state: lifetime.state(now).as_str(),
             created_at: instant(lifetime.created_at),
             expires_at: lifetime.expires_at.map(instant),

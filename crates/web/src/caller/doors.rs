@@ -58,7 +58,7 @@ impl Doors {
         };
         match self.read(store, &key, generation, now).await? {
             Ok(record) => Ok(record),
-            Err(why) => Err(self.refuse(Some(stored.public_id), from, instant).unwrap_or_else(|| why)),
+            Err(why) => Err(self.refuse(Some(stored.public_id), from, instant).unwrap_or(why)),
         }
     }
 
