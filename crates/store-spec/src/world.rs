@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use provider::api_key::{Lifetime, Scopes, StoredKey};
 use provider::frontier::Place;
 use store::{
-    Account, Endpoint, Enrolled, Group, LaneWork, LateRegistration, Lease, Mango, NewKey, NewSubscription, Recipient, Room,
-    SaveSeries, Saved, Settled, Settlement, Store, StoreResult, Subscribed,
+    Account, Endpoint, Enrolled, Group, LaneWork, LateRegistration, Lease, Mango, NewKey, NewSubscription, Recipient,
+    Room, SaveSeries, Saved, Settled, Settlement, Store, StoreResult, Subscribed,
 };
 use webinar::{EventType, MangoId, Zones};
 use wire::{AccountId, EndpointId, FanOutId, NodeId, Secret, SigningSecret, SubscriptionId, uuid_v7_bytes};
