@@ -229,7 +229,7 @@ async fn refuse(run: &mut Run) {
     run.json("/api/v1/sources", json!({"name": "x", "keys": [format!("whsec_{SECRET}")]})).await;
     run.json("/api/v1/sources", json!({"name": "x", "keys": [format!("{SECRET}!")]})).await;
     let key = run.key.clone();
-    for path in [format!("participants/{PERSON}"), format!("webinars/{SECRET}"), format!("{PERSON}")] {
+    for path in [format!("participants/{PERSON}"), format!("webinars/{SECRET}"), PERSON.to_owned()] {
         run.get(&format!("/api/v1/{path}"), &key).await;
     }
 }
