@@ -74,8 +74,11 @@ impl Problem {
 
     /// A good key that may not do this.
     pub(crate) fn scope_missing(scope: Scope) -> Problem {
-        let detail =
-            format!("this key may not do this: it needs the scope \"{scope}\" (or \"manage\"); use a key that has it");
+        let needed = match scope {
+            Scope::Manage => "the scope \"manage\"".to_owned(),
+            scope => format!("the scope \"{scope}\" or \"manage\""),
+        };
+        let detail = format!("this key may not do this: it needs {needed}; use a key that has it");
         Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail)
     }
 
