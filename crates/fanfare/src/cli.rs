@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use wire::AccountId;
 
 use crate::commands::account::AccountCommand;
+use crate::commands::audit::AuditCommand;
 use crate::commands::backup::BackupArgs;
 use crate::commands::bench::BenchCommand;
 use crate::commands::compact::CompactArgs;
@@ -38,6 +39,9 @@ pub(crate) enum Command {
     /// Show a person, or erase one everywhere; works beside a running server.
     #[command(subcommand)]
     Participants(ParticipantsCommand),
+    /// Look who did what to an account, when and from where.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Bring the members of a mango from a CSV file; works beside a running server.
     Import(ImportArgs),
     /// Look into the delivery log.

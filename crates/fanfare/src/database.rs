@@ -6,11 +6,12 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use store::{Account, Accounts};
+use store::{Account, Accounts, Act, Actor, AuditNote, Clock};
 use store_sqlite::{ServerLock, SqliteStore};
 use webinar::Zones;
 use wire::AccountId;
 
+use crate::clock::SystemClock;
 use crate::config::ConfigFile;
 use crate::output::tame;
 use crate::zones;
@@ -135,6 +136,12 @@ pub(crate) async fn the_account(store: &SqliteStore, wanted: Option<AccountId>) 
             bail!("there are several accounts; say which with --account: {}", known.join(", "))
         }
     }
+}
+
+/// A note in the audit log of what a command does.
+pub(crate) fn by_hand(account: AccountId, act: Act, object: impl fmt::Display) -> AuditNote {
+    let (at, object) = (SystemClock.now(), object.to_string());
+    AuditNote { account, at, actor: Actor::CommandLine, from: None, act, object }
 }
 
 /// More than these do not help anyone choose.

@@ -1,12 +1,14 @@
 //! API keys: `wh_live_<public id>_<43 characters>_<checksum>`. The store keeps the public id and a hash only; the
 //! checksum lets scanners and typing mistakes be told apart from wrong keys without asking the store.
 
+mod lifetime;
 mod scope;
 
 use std::fmt;
 
 use aws_lc_rs::{constant_time, digest};
 
+pub use lifetime::{KeyState, LIFE_MAX, Lifetime, OVERLAP, OVERLAP_MAX, after};
 pub use scope::{Scope, Scopes, UnknownScope};
 
 /// A key in clear, as its owner holds it. Shown once; `Debug` hides it.

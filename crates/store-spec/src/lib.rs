@@ -6,6 +6,8 @@ pub mod accounts;
 #[doc(hidden)]
 pub mod audience;
 #[doc(hidden)]
+pub mod audit;
+#[doc(hidden)]
 pub mod backlog;
 #[doc(hidden)]
 pub mod catalog;

@@ -2,6 +2,7 @@
 //! It passes the suite, and any other store must give the same answers to the same operations.
 
 mod accounts;
+mod audit;
 mod backlog;
 mod catalog;
 mod erasures;
@@ -13,19 +14,23 @@ mod subscriptions;
 mod tables;
 mod upkeep;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use audit::Noting;
+use store::AuditNote;
 use tables::Tables;
 
 /// A store in memory, for comparing others with.
 #[derive(Default)]
 pub struct Model {
-    tables: Mutex<Tables>,
+    tables: Arc<Mutex<Tables>>,
+    note: Option<AuditNote>,
 }
 
 impl Model {
-    fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tables(&self) -> Noting<'_> {
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        Noting::new(tables, self.note.as_ref())
     }
 }
 

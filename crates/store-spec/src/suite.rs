@@ -17,6 +17,19 @@ macro_rules! suite {
                 a_revoked_key_is_found_with_the_time_of_its_end,
                 keys_are_listed_oldest_first_revoked_ones_too,
                 a_key_of_another_account_cannot_be_revoked,
+                a_key_keeps_its_scopes_its_end_and_its_last_use,
+                a_replaced_key_is_good_for_the_overlap_and_never_longer_than_before,
+                only_a_good_key_is_replaced_and_only_by_its_account,
+            ]
+        );
+        $crate::sentences!(
+            $make,
+            audit,
+            [
+                an_act_is_noted_with_who_when_and_from_where,
+                what_fails_or_changes_nothing_is_not_noted,
+                the_log_comes_newest_first_in_pages,
+                the_log_of_another_account_is_out_of_sight,
             ]
         );
         $crate::sentences!(
@@ -236,6 +249,7 @@ mod tests {
             include_str!("backlog.rs"),
             include_str!("roster.rs"),
             include_str!("audience.rs"),
+            include_str!("audit.rs"),
             include_str!("catalog.rs"),
             include_str!("subscriptions.rs"),
             include_str!("lanes.rs"),

@@ -9,11 +9,11 @@ mod series;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use provider::api_key::StoredKey;
+use provider::api_key::{Lifetime, Scopes, StoredKey};
 use provider::frontier::Place;
 use store::{
-    Account, Endpoint, Enrolled, Group, LaneWork, LateRegistration, Lease, Mango, Member, NewSubscription, Recipient,
-    Room, SaveSeries, Saved, Settled, Settlement, Store, StoreResult, Subscribed,
+    Account, Endpoint, Enrolled, Group, LaneWork, LateRegistration, Lease, Mango, Member, NewKey, NewSubscription,
+    Recipient, Room, SaveSeries, Saved, Settled, Settlement, Store, StoreResult, Subscribed,
 };
 use webinar::{EventType, MangoId, Zones};
 use wire::{AccountId, EndpointId, FanOutId, NodeId, Secret, SigningSecret, SubscriptionId, uuid_v7_bytes};
@@ -78,6 +78,11 @@ impl<S: Store> World<S> {
     pub fn key(&mut self) -> StoredKey {
         self.ids += 1;
         StoredKey { public_id: format!("k{:011}", self.ids), hash: [7; 32] }
+    }
+
+    /// A key that was not there, to be added: it may do everything and has no end.
+    pub fn new_key(&mut self) -> NewKey {
+        NewKey { key: self.key(), scopes: Scopes::EVERYTHING, lifetime: Lifetime::new(self.now, None) }
     }
 
     /// A new account.

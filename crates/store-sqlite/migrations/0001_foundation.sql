@@ -16,8 +16,13 @@ create table api_key (
     public_id text primary key,
     account integer not null references account,
     hash blob not null check (length(hash) = 32),
+    -- Names with a space between them.
+    scopes text not null check (scopes <> ''),
     created_at integer not null,
-    revoked_at integer
+    expires_at integer,
+    revoked_at integer,
+    -- To the hour or so: a request costs no write.
+    last_used_at integer
 ) strict, without rowid;
 create index api_key_by_account on api_key (account, created_at); -- listing an account's keys
 
@@ -28,6 +33,24 @@ create table retention (
     log_days integer not null,
     metadata_days integer not null
 ) strict;
+
+-- Who did what to an account. Written in the transaction of the act itself, and never changed.
+create table audit (
+    entry integer primary key autoincrement,
+    account integer not null references account,
+    at integer not null,
+    actor text not null,
+    source_address text,
+    act text not null,
+    object text not null
+) strict;
+create index audit_by_account on audit (account, entry); -- listing
+create trigger audit_is_not_changed before update on audit begin
+    select raise(abort, 'the audit log is only ever added to');
+end;
+create trigger audit_is_not_shortened before delete on audit begin
+    select raise(abort, 'the audit log is only ever added to');
+end;
 
 create table mango (
     account integer not null references account,

@@ -4,6 +4,7 @@
 mod accounts;
 mod announce;
 mod audience;
+mod audit;
 mod backlog;
 mod backup;
 mod catalog;

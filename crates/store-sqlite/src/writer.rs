@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rusqlite::Connection;
-use store::{StoreError, StoreResult};
+use store::{AuditNote, StoreError, StoreResult};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
+use crate::audit::noted;
 use crate::open::OpenError;
 use standing::Standing;
 use thread::WriterThread;
@@ -30,6 +31,8 @@ pub(crate) struct Writer {
     room: Arc<Semaphore>,
     stats: Arc<Stats>,
     standing: watch::Receiver<Standing>,
+    /// What is kept beside each write that changes something.
+    note: Option<Arc<AuditNote>>,
 }
 
 /// How the writer has been doing.
@@ -148,7 +151,7 @@ impl Writer {
             .spawn(move || thread.run(&tasks))
             .map_err(|error| OpenError::SettingRefused(format!("no thread for the writer: {error}")))?;
         let (places, room) = (Arc::new(Semaphore::new(WAITING_MAX)), Arc::new(Semaphore::new(WAITING_BYTES_MAX)));
-        Ok(Writer { queue, places, room, stats, standing })
+        Ok(Writer { queue, places, room, stats, standing, note: None })
     }
 
     /// One that refuses every write, for a database that was opened to be read.
@@ -160,6 +163,7 @@ impl Writer {
             room: closed(),
             stats: Arc::default(),
             standing: watch::channel(Standing::Sound).1,
+            note: None,
         };
         writer.places.close();
         writer
@@ -179,12 +183,19 @@ impl Writer {
         self.standing.borrow().check(Instant::now())
     }
 
+    /// The same writer for one act, which is noted beside what it changes.
+    pub(crate) fn noting(&self, note: AuditNote) -> Writer {
+        Writer { note: Some(Arc::new(note)), ..self.clone() }
+    }
+
     /// Writes in a transaction shared with others; answers when it is on disk. Waits where many are waiting.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| stopped())?;
+        let note = self.note.clone();
+        let write = move |connection: &Connection| noted(connection, note.as_deref(), write);
         self.submit(write, Isolation::Savepoint, place).await
     }
 

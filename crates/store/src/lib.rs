@@ -1,12 +1,13 @@
 //! What Fanfare keeps, as traits in the words of the domain. No SQL here, and no decisions.
 //!
-//! Each trait is one table family: [`Accounts`], [`Roster`] (mangoes, participants, membership), [`Catalog`] (series
-//! and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Backlog`] (orders to them), [`Journal`] (the
-//! delivery log), [`Inbox`], [`Erasures`] (of people) and [`Upkeep`] (what is kept how long).
+//! Each trait is one table family: [`Accounts`], [`Audit`], [`Roster`] (mangoes, participants, membership), [`Catalog`]
+//! (series and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Backlog`] (orders to them),
+//! [`Journal`] (the delivery log), [`Inbox`], [`Erasures`] (of people) and [`Upkeep`] (what is kept how long).
 //! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
 //! that does not exist is `Missing`, an id that is taken `Exists`.
 
 mod accounts;
+mod audit;
 mod backlog;
 mod catalog;
 mod clock;
@@ -21,7 +22,8 @@ mod roster;
 mod subscriptions;
 mod upkeep;
 
-pub use accounts::{Account, Accounts, KeyRecord};
+pub use accounts::{Account, Accounts, KeyRecord, NewKey, Replacement};
+pub use audit::{Act, Actor, Audit, AuditNote, AuditNumber, AuditRecord};
 pub use backlog::{Backlog, ROWS_ALIGNED_MAX, Steer, Steered};
 pub use catalog::{
     Catalog, Ending, EventDetail, EventSummary, FanOutProgress, FanOutState, NewEvent, SaveSeries, Saved, SeriesRecord,
@@ -52,11 +54,11 @@ pub use upkeep::{Prunable, Retention, RetentionError, Upkeep};
 
 /// Everything one database holds: what a server is given.
 pub trait Store:
-    Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox + Erasures + Upkeep
+    Accounts + Audit + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox + Erasures + Upkeep
 {
 }
 
 impl<T> Store for T where
-    T: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox + Erasures + Upkeep
+    T: Accounts + Audit + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox + Erasures + Upkeep
 {
 }

@@ -1,13 +1,15 @@
 //! What all handlers share: the context, and what is made once from it.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use minijinja::Environment;
-use store::Store;
+use store::{Act, AuditNote, Store};
 use wire::{Secret, SigningSecret};
 
 use crate::body::BodyReader;
+use crate::caller::{Caller, Doors};
 use crate::test_sends::TestBudgets;
 use crate::{Context, dashboard};
 
@@ -18,6 +20,7 @@ pub(crate) type AppState = Arc<App>;
 pub(crate) struct App {
     pub(crate) context: Context,
     pub(crate) bodies: BodyReader,
+    pub(crate) doors: Doors,
     pub(crate) pages: Environment<'static>,
     pub(crate) test_budgets: TestBudgets,
 }
@@ -25,11 +28,18 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(context: Context) -> AppState {
         let bodies = BodyReader::new(&context.settings.limits);
-        Arc::new(App { context, bodies, pages: dashboard::pages(), test_budgets: TestBudgets::default() })
+        let (pages, doors, test_budgets) = (dashboard::pages(), Doors::default(), TestBudgets::default());
+        Arc::new(App { context, bodies, doors, pages, test_budgets })
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
         self.context.store.as_ref()
+    }
+
+    /// The store for one act of a caller: the act is noted in the audit log together with what it changes.
+    pub(crate) fn noting(&self, caller: &Caller, act: Act, object: impl Display) -> Arc<dyn Store> {
+        let (account, at, object) = (caller.account, self.now(), object.to_string());
+        self.store().noting(AuditNote { account, at, actor: caller.actor(), from: caller.from, act, object })
     }
 
     pub(crate) fn now(&self) -> Timestamp {

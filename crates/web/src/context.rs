@@ -83,6 +83,8 @@ pub struct Limits {
     pub header_time: Duration,
     /// For a whole body of the inbox or of the JSON routes, and for each silence within a streamed member list.
     pub body_time: Duration,
+    /// In each span of this length a client has to take a part of an answer that waits for it (16 KiB).
+    pub answer_time: Duration,
     /// The largest body of the inbox and of the JSON routes, bytes. Payloads of a long daily series are about 34 KB.
     pub body_bytes: usize,
     /// Bytes of unfinished bodies in memory at once, over all connections. Beyond it the answer is 503.
@@ -97,6 +99,7 @@ impl Default for Limits {
             connections: 8_192,
             header_time: Duration::from_secs(10),
             body_time: Duration::from_secs(10),
+            answer_time: Duration::from_secs(10),
             body_bytes: 1024 * 1024,
             unfinished_bytes: 256 * 1024 * 1024,
             drain_time: Duration::from_secs(35),

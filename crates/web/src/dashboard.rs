@@ -5,10 +5,10 @@
 mod tests;
 mod view;
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,11 +18,12 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use minijinja::Environment;
 use minijinja::value::Serde;
+use provider::api_key::Scope;
 use store::Account;
 
 use crate::Dashboard;
 use crate::app::{App, AppState};
-use crate::caller::Caller;
+use crate::caller::{Caller, ClientAddress};
 use crate::problem::Problem;
 use view::{AccountView, PageView};
 
@@ -45,8 +46,9 @@ pub(crate) fn pages() -> Environment<'static> {
 }
 
 /// `GET /`
-pub(crate) async fn show(State(app): State<AppState>, headers: HeaderMap) -> Response {
-    let accounts = match shown_accounts(&app, &headers).await {
+pub(crate) async fn show(State(app): State<AppState>, request: Request) -> Response {
+    let (headers, from) = (request.headers(), ClientAddress::of(request.extensions()));
+    let accounts = match shown_accounts(&app, headers, from).await {
         Ok(accounts) => accounts,
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED => return challenge(),
         // A person reads it in a browser.
@@ -55,7 +57,7 @@ pub(crate) async fn show(State(app): State<AppState>, headers: HeaderMap) -> Res
         }
         Err(problem) => return problem.into_response(),
     };
-    match page(&app, accounts, &headers).await {
+    match page(&app, accounts, headers).await {
         Ok(html) => with_policy(html_response(html)),
         Err(problem) => problem.into_response(),
     }
@@ -71,14 +73,15 @@ pub(crate) async fn style() -> Response {
     response
 }
 
-async fn shown_accounts(app: &App, headers: &HeaderMap) -> Result<Vec<Account>, Problem> {
+async fn shown_accounts(app: &App, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Vec<Account>, Problem> {
     if app.context.settings.dashboard == Dashboard::Open {
         if !is_local_name(headers) {
             return Err(Problem::named_host());
         }
         return Ok(app.store().accounts().await?);
     }
-    let caller = Caller::of_key(app, &basic_password(headers).unwrap_or_default()).await?;
+    let password = basic_password(headers).ok_or_else(|| Problem::unauthorized("sign in with one as the password"))?;
+    let caller = Caller::of_key(app, &password, Scope::Read, from).await?;
     let all = app.store().accounts().await?;
     Ok(all.into_iter().filter(|account| account.id == caller.account).collect())
 }

@@ -6,7 +6,8 @@ use axum::extract::{Path, State};
 use http::Uri;
 use provider::lane::LaneState;
 use serde::Serialize;
-use store::{Endpoint, EndpointChange, EndpointSwitch};
+use store::{Act, Endpoint, EndpointChange, EndpointSwitch};
+use wire::EndpointId;
 
 use crate::app::{App, AppState};
 use crate::caller::Caller;
@@ -116,46 +117,48 @@ pub(crate) async fn amend(
 ) -> Reply {
     let known = parse_id(&id, "endpoint")?;
     let found = app.store().endpoint(caller.account, known).await?.ok_or_else(|| Problem::not_found("endpoint"))?;
-    change(&app, caller, &id, EndpointChange::Serve(body.amend(found.settings)?)).await
+    change(&app, &caller, &id, Act::EndpointChange, EndpointChange::Serve(body.amend(found.settings)?)).await
 }
 
 /// Keeps the backlog and delivers nothing.
 pub(crate) async fn pause(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Reply {
-    change(&app, caller, &id, EndpointChange::Pause).await
+    change(&app, &caller, &id, Act::EndpointPause, EndpointChange::Pause).await
 }
 
 /// Delivers again, the backlog first; one that answered 410 or was disabled is given another chance.
 pub(crate) async fn resume(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Reply {
-    let reply = change(&app, caller, &id, EndpointChange::Resume).await?;
+    let reply = change(&app, &caller, &id, Act::EndpointResume, EndpointChange::Resume).await?;
     app.context.lanes_hint.notify_one();
     Ok(reply)
 }
 
 /// Skips the backlog and delivers what comes from now on.
 pub(crate) async fn skip(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Reply {
-    drop_all(&app, caller, &id).await?;
+    drop_all(&app, &caller, &id).await?;
     resume(State(app), caller, Path(id)).await
 }
 
 /// Skips the backlog and changes nothing else.
 pub(crate) async fn drop_backlog(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Reply {
-    drop_all(&app, caller, &id).await?;
+    drop_all(&app, &caller, &id).await?;
     show(State(app), caller, Path(id)).await
 }
 
-async fn drop_all(app: &App, caller: Caller, id: &str) -> Result<(), Problem> {
-    let id = parse_id(id, "endpoint")?;
+async fn drop_all(app: &App, caller: &Caller, id: &str) -> Result<(), Problem> {
+    let id: EndpointId = parse_id(id, "endpoint")?;
+    let mut store = app.noting(caller, Act::EndpointDrop, id);
     loop {
-        let dropped = app.store().drop_backlog(caller.account, id, app.now()).await?;
+        let dropped = store.drop_backlog(caller.account, id, app.now()).await?;
         // The order holds from the first call on; the others only bring many rows in line.
         if !dropped.ok_or_else(|| Problem::not_found("endpoint"))?.is_more {
             return Ok(());
         }
+        store = app.context.store.clone();
     }
 }
 
-async fn change(app: &App, caller: Caller, id: &str, change: EndpointChange) -> Reply {
-    let id = parse_id(id, "endpoint")?;
-    let changed = app.store().change_endpoint(caller.account, id, change, app.now()).await?;
+async fn change(app: &App, caller: &Caller, id: &str, act: Act, change: EndpointChange) -> Reply {
+    let id: EndpointId = parse_id(id, "endpoint")?;
+    let changed = app.noting(caller, act, id).change_endpoint(caller.account, id, change, app.now()).await?;
     changed.map(|endpoint| reply::ok(&EndpointView::of(&endpoint))).ok_or_else(|| Problem::not_found("endpoint"))
 }

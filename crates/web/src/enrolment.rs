@@ -15,7 +15,7 @@ use crate::caller::Caller;
 use crate::members::{BATCH_SIZE, ListFormat, MemberReader, MemberReport};
 use crate::problem::Problem;
 use crate::reply::{self, Reply};
-use crate::request::{NoQuery, QueryOf, media_type, parse_id};
+use crate::request::{NoQuery, QueryOf, media_type, parse_id, refuse_encoding};
 use crate::webinars::Proposal;
 
 /// A series that is saved again between reading it and registering for it is read again, this often.
@@ -79,6 +79,7 @@ pub(crate) async fn out_of_series(
 }
 
 async fn enrol(app: &App, account: AccountId, group: Group, request: Request) -> Reply {
+    refuse_encoding(request.headers())?;
     let format = list_format(&request)?;
     let mut enrolment = Enrolment { app, account, group, batch: Vec::new(), report: MemberReport::default() };
     let mut reader = MemberReader::new(format, app.context.zones.clone());

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use provider::eta;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{EventSummary, FanOutProgress, FanOutState, Steer};
+use store::{Act, EventSummary, FanOutProgress, FanOutState, Steer};
+use wire::{EndpointId, EventId};
 
 use crate::app::AppState;
 use crate::caller::Caller;
@@ -169,12 +170,21 @@ async fn steer(
     QueryOf(query): QueryOf<OrderQuery>,
     steer: Steer,
 ) -> Reply {
-    let id = parse_id(&id, "event")?;
-    let endpoint = parse_filter("endpoint", query.endpoint.as_deref())?;
+    let id: EventId = parse_id(&id, "event")?;
+    let endpoint: Option<EndpointId> = parse_filter("endpoint", query.endpoint.as_deref())?;
+    let act = match steer {
+        Steer::Pause => Act::EventPause,
+        Steer::Resume => Act::EventResume,
+        Steer::Cancel => Act::EventCancel,
+    };
+    let object = endpoint.map_or_else(|| id.to_string(), |endpoint| format!("{id} to {endpoint}"));
+    let mut store = app.noting(&caller, act, object);
     // The order holds from the first call on; the others only bring many rows in line.
-    while let Some(steered) = app.store().steer(caller.account, id, endpoint, steer, app.now()).await?
+    while let Some(steered) = store.steer(caller.account, id, endpoint, steer, app.now()).await?
         && steered.is_more
-    {}
+    {
+        store = app.context.store.clone();
+    }
     app.context.lanes_hint.notify_one();
     let found = app.store().event(caller.account, id).await?.ok_or_else(|| Problem::not_found("event"))?;
     Ok(reply::ok(&EventView::of(&found.summary, app.now())))

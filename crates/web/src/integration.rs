@@ -103,7 +103,7 @@ async fn registered(app: &AppState, caller: Result<Caller, Problem>, request: Re
         event: required("/event", body.event.as_ref(), "give one, such as \"webinar.created.recurring\"")?,
         webinar: webinar.transpose()?,
     };
-    Ok(Registered::of(&subscribe(app, caller.account, wish).await?))
+    Ok(Registered::of(&subscribe(app, &caller, wish).await?))
 }
 
 impl Registration {

@@ -4,6 +4,7 @@
 mod account;
 mod app;
 mod attempt_view;
+mod audit;
 mod body;
 mod caller;
 mod context;
@@ -16,6 +17,7 @@ mod events;
 mod health;
 mod ingest;
 mod integration;
+mod keys;
 mod mangoes;
 pub mod members;
 mod messages;

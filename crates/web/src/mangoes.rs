@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use http::Uri;
 use serde::{Deserialize, Serialize};
-use store::Mango;
+use store::{Act, Mango};
 use webinar::MangoId;
 
 use crate::app::AppState;
@@ -42,7 +42,7 @@ pub(crate) async fn create(State(app): State<AppState>, caller: Caller, JsonBody
     let name = parse_name(&new.name)?;
     let now = app.now();
     let mango = Mango { id: MangoId::from_bytes(app.short_id_bytes(now)), name, created_at: now };
-    app.store().create_mango(caller.account, mango.clone()).await?;
+    app.noting(&caller, Act::MangoCreate, mango.id).create_mango(caller.account, mango.clone()).await?;
     Ok(reply::created(&format!("/api/v1/mangoes/{}", mango.id), &MangoView::of(&mango, 0)))
 }
 

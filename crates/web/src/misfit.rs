@@ -1,21 +1,26 @@
 //! What is told of well-formed input that does not fit: where it is, and in words of JSON, not of Rust. serde gives its
 //! reasons as text only, so they are read from it; one that is not recognised is passed on as it is.
 
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 use webinar::FieldError;
 
 use crate::problem::Problem;
 
+mod once;
 #[cfg(test)]
 mod tests;
+
+use once::NamedOnce;
 
 /// Of a text that does not fit so much is repeated, in characters: enough to find it.
 const TEXT_CHARS_MAX: usize = 60;
 
 /// Reads a JSON object.
 pub(crate) fn read_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice::<IgnoredAny>(body).map_err(|error| Problem::malformed_json(&error))?;
+    let mut json = serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize::<_, NamedOnce>(&mut json).map_err(|error| of_json(&error))?;
+    json.end().map_err(|error| Problem::malformed_json(&error))?;
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::invalid("", "give a JSON object"));
     }

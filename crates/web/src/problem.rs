@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use provider::api_key::Scope;
 use serde::Serialize;
 use store::StoreError;
 use webinar::{FieldError, Invalid};
@@ -64,6 +65,36 @@ impl Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "api_key_not_found", format!("api key not found: {why}"))
     }
 
+    /// A key where URLs go: into histories and logs.
+    pub(crate) fn key_in_url() -> Problem {
+        let detail = "an API key does not belong into a URL, which histories and logs keep; send it in the x-api-key \
+                      header, and rotate this one: fanfare account key rotate";
+        Problem::new(StatusCode::UNAUTHORIZED, "api_key_in_url", detail)
+    }
+
+    /// A good key that may not do this.
+    pub(crate) fn scope_missing(scope: Scope) -> Problem {
+        let needed = match scope {
+            Scope::Manage => "the scope \"manage\"".to_owned(),
+            scope => format!("the scope \"{scope}\" or \"manage\""),
+        };
+        let detail = format!("this key may not do this: it needs {needed}; use a key that has it");
+        Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail)
+    }
+
+    /// So many wrong keys that they look like guesses.
+    pub(crate) fn too_many_wrong_keys(wait: Duration) -> Problem {
+        let seconds = wait.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX);
+        let detail = format!("too many wrong API keys; wait {seconds} s, then send the right one");
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys", detail);
+        Problem { retry_after: Some(Duration::from_secs(seconds)), ..problem }
+    }
+
+    /// Something stands in the way of what is asked.
+    pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::CONFLICT, code, detail)
+    }
+
     /// The open page, asked for under a name.
     pub(crate) fn named_host() -> Problem {
         let detail = "the open page is shown under an IP address or localhost only, so that no page elsewhere can read \
@@ -111,6 +142,11 @@ impl Problem {
         let detail = format!("{limit}; try again in {} s", wait.as_secs());
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
         Problem { retry_after: Some(wait), ..problem }
+    }
+
+    pub(crate) fn encoded_body() -> Problem {
+        let detail = "compressed bodies are not taken; send it plain, without a content-encoding header";
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded_body", detail)
     }
 
     pub(crate) fn precondition_failed(version: u32) -> Problem {

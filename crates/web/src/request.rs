@@ -3,9 +3,9 @@
 use std::str::FromStr;
 
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
-use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -27,6 +27,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
         if !is_json {
             return Err(Problem::unsupported_media_type("application/json"));
         }
+        refuse_encoding(request.headers())?;
         let body = app.bodies.read(request.into_body()).await?;
         misfit::read_object(&body).map(JsonBody)
     }
@@ -36,6 +37,15 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or_default().trim())
+}
+
+/// Bodies are taken as they are: what unpacks to a thousand times its size would get past every limit.
+pub(crate) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_plain = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        return Ok(());
+    }
+    Err(Problem::encoded_body())
 }
 
 /// The parameters of the query; unknown ones are refused, since a mistyped filter would list everything.

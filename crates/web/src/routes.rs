@@ -13,8 +13,8 @@ use provider::api_key::Scope;
 use crate::app::AppState;
 use crate::problem::Problem;
 use crate::{
-    Halves, account, dashboard, deliveries, endpoints, enrolment, erasures, events, health, integration, mangoes,
-    messages, participants, sources, subscriptions, test_sends, webinars,
+    Halves, account, audit, dashboard, deliveries, endpoints, enrolment, erasures, events, health, integration, keys,
+    mangoes, messages, participants, sources, subscriptions, test_sends, webinars,
 };
 
 /// Which half serves a route.
@@ -112,6 +112,11 @@ pub(crate) fn table() -> Vec<Route> {
 
         route(Both, GET, "/api/v1/account", READ, account::show),
         route(Both, PATCH, "/api/v1/account", MANAGE, account::amend),
+        route(Both, GET, "/api/v1/keys", MANAGE, keys::list),
+        route(Both, POST, "/api/v1/keys", MANAGE, keys::create),
+        route(Both, POST, "/api/v1/keys/{id}/rotate", MANAGE, keys::rotate),
+        route(Both, DELETE, "/api/v1/keys/{id}", MANAGE, keys::revoke),
+        route(Both, GET, "/api/v1/audit", MANAGE, audit::list),
 
         route(Both, GET, "/livez", EVERYONE, health::live),
         route(Both, GET, "/readyz", EVERYONE, health::ready),

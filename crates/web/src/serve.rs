@@ -1,5 +1,6 @@
 //! The accept loop: a bounded number of connections, each with bounds on its time, and an orderly end.
 
+mod patience;
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +26,10 @@ use tokio::time::{sleep, timeout};
 use tower::Service;
 
 use crate::app::App;
+use crate::caller::ClientAddress;
 use crate::ingest::Ingest;
 use crate::{Context, Limits, routes};
+use patience::Patient;
 
 /// Bytes of a request's head; what others take, and more than any sender of webhooks needs. hyper's own limit of 100
 /// headers holds within it.
@@ -58,8 +61,9 @@ pub async fn serve(
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => note_end(ended),
             accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(converse(stream, front.clone(), limits, stopping.clone()));
+                Ok((stream, peer)) => {
+                    let client = ClientAddress(peer.ip());
+                    connections.spawn(converse(stream, client, front.clone(), limits, stopping.clone()));
                 }
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
@@ -98,10 +102,17 @@ fn note_end(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// One connection, request after request.
-async fn converse(stream: TcpStream, front: Arc<Front>, limits: Limits, mut stopping: watch::Receiver<bool>) {
+async fn converse(
+    stream: TcpStream,
+    client: ClientAddress,
+    front: Arc<Front>,
+    limits: Limits,
+    mut stopping: watch::Receiver<bool>,
+) {
     // Answers are small and wait for nothing; with Nagle's algorithm they would.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(client);
         let front = front.clone();
         async move { Ok::<_, Infallible>(front.answer(request).await) }
     });
@@ -110,7 +121,7 @@ async fn converse(stream: TcpStream, front: Arc<Front>, limits: Limits, mut stop
         // From the first moment and after each answer, so it bounds the first byte and idle connections, too.
         .header_read_timeout(limits.header_time)
         .max_header_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(Patient::new(TokioIo::new(stream), limits.answer_time), service);
     let mut connection = pin!(connection);
     tokio::select! {
         result = connection.as_mut() => return note_result(result),

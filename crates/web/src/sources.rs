@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use receiver::{Scheme, Source, SourceError};
 use serde::{Deserialize, Serialize};
-use store::SourceRecord;
+use store::{Act, SourceRecord};
 use wire::SourceId;
 
 use crate::app::AppState;
@@ -67,7 +67,7 @@ pub(crate) async fn create(State(app): State<AppState>, caller: Caller, JsonBody
     let name = Source::parse_name(&new.name).map_err(|error| refusal(&error))?;
     let keys = if new.keys.is_empty() { Vec::new() } else { parse_keys(&new.keys)? };
     let record = SourceRecord { id, account: caller.account, name, keys, created_at: now };
-    app.store().create_source(record.clone()).await?;
+    app.noting(&caller, Act::SourceCreate, id).create_source(record.clone()).await?;
     Ok(reply::created(&format!("/in/{id}"), &SourceView::of(&record)))
 }
 
@@ -86,7 +86,7 @@ pub(crate) async fn set_keys(
 ) -> Reply {
     let id: SourceId = parse_id(&id, "source")?;
     let keys = parse_keys(&new.keys)?;
-    if !app.store().set_source_keys(caller.account, id, keys).await? {
+    if !app.noting(&caller, Act::SourceKeys, id).set_source_keys(caller.account, id, keys).await? {
         return Err(Problem::not_found("source"));
     }
     let found = app.store().source(id).await?;

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use http::Uri;
 use provider::subscription::{Subscription, WebinarFilter};
 use serde::{Deserialize, Serialize};
-use store::{Endpoint, NewSubscription, Subscribed, SubscriptionRecord};
+use store::{Act, Endpoint, NewSubscription, Subscribed, SubscriptionRecord};
 use webinar::EventType;
 use wire::{AccountId, EndpointId, SubscriptionId};
 
@@ -70,7 +70,8 @@ pub(crate) struct Wish<'a> {
 }
 
 /// Subscribes; the same URL, event and filter twice is the same subscription.
-pub(crate) async fn subscribe(app: &App, account: AccountId, wish: Wish<'_>) -> Result<Subscribed, Problem> {
+pub(crate) async fn subscribe(app: &App, caller: &Caller, wish: Wish<'_>) -> Result<Subscribed, Problem> {
+    let account = caller.account;
     let url = app.context.targets.parse(wish.url).map_err(|error| {
         tracing::debug!(%account, reason = error.operator_detail(), "a hook URL was refused");
         Problem::invalid(wish.url_pointer, error.to_string())
@@ -91,7 +92,7 @@ pub(crate) async fn subscribe(app: &App, account: AccountId, wish: Wish<'_>) -> 
         webinar,
         now,
     };
-    Ok(app.store().subscribe(account, new).await?)
+    Ok(app.noting(caller, Act::SubscriptionCreate, new.id).subscribe(account, new).await?)
 }
 
 /// The series or session of this account that the filter names.
@@ -121,7 +122,7 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody<NewSubscriptionBody>,
 ) -> Reply {
     let wish = Wish { url: &body.url, url_pointer: "/url", event: &body.event, webinar: body.webinar.as_deref() };
-    let subscribed = subscribe(&app, caller.account, wish).await?;
+    let subscribed = subscribe(&app, &caller, wish).await?;
     let signing_secret = secret_to_show(&subscribed);
     Ok(match &subscribed {
         Subscribed::Already(record, endpoint) => reply::ok(&SubscriptionView::of(record, endpoint)),
@@ -166,8 +167,8 @@ pub(crate) async fn show(State(app): State<AppState>, caller: Caller, Path(id): 
 
 /// Ends a subscription; what it has already been promised is still delivered.
 pub(crate) async fn delete(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Reply {
-    let id = parse_id(&id, "subscription")?;
-    if app.store().unsubscribe(caller.account, id).await? {
+    let id: SubscriptionId = parse_id(&id, "subscription")?;
+    if app.noting(&caller, Act::SubscriptionDelete, id).unsubscribe(caller.account, id).await? {
         Ok(reply::done())
     } else {
         Err(Problem::not_found("subscription"))

@@ -1,7 +1,10 @@
 //! The API as its callers see it: requests in, answers out, over the real store.
 
+mod acts;
 mod api;
 mod enrolment;
+mod hostile;
+mod keys;
 mod log;
 mod people;
 mod registration;

@@ -44,7 +44,7 @@ pub(crate) async fn create(
     if query.dry_run {
         return Ok(reply::ok(&dry_run::of(&app, caller.account, &proposal).await?));
     }
-    let saved = proposal.save(&app, caller.account).await?;
+    let saved = proposal.save(&app, &caller).await?;
     let created = reply::created(&format!("/api/v1/webinars/{id}"), &saved);
     Ok(with_version(created, saved.version()))
 }
@@ -81,7 +81,7 @@ pub(crate) async fn replace(
 ) -> Reply {
     let record = find(&app, caller.account, &id).await?;
     if_match::check(&headers, record.version)?;
-    save_next(&app, caller.account, record, draft, query).await
+    save_next(&app, &caller, record, draft, query).await
 }
 
 /// Saves a part of a series: a JSON merge patch (RFC 7396) of what GET gives under the fields of a draft.
@@ -96,7 +96,7 @@ pub(crate) async fn amend(
     let record = find(&app, caller.account, &id).await?;
     if_match::check(&headers, record.version)?;
     let draft = merge_patch::apply(&record.draft, &patch)?;
-    save_next(&app, caller.account, record, draft, query).await
+    save_next(&app, &caller, record, draft, query).await
 }
 
 /// Cancels a series: a version in which no session takes place.
@@ -113,7 +113,7 @@ pub(crate) async fn cancel(
         return unchanged(&app, record);
     }
     let proposal = Proposal::of_cancellation(&app, caller.account, &record).await?;
-    settle(&app, caller.account, proposal, query).await
+    settle(&app, &caller, proposal, query).await
 }
 
 async fn find(app: &App, account: AccountId, id: &str) -> Result<SeriesRecord, Problem> {
@@ -121,19 +121,19 @@ async fn find(app: &App, account: AccountId, id: &str) -> Result<SeriesRecord, P
     found.ok_or_else(|| Problem::not_found("webinar"))
 }
 
-async fn save_next(app: &App, account: AccountId, record: SeriesRecord, draft: SeriesDraft, query: SaveQuery) -> Reply {
+async fn save_next(app: &App, caller: &Caller, record: SeriesRecord, draft: SeriesDraft, query: SaveQuery) -> Reply {
     if draft == record.draft && !query.dry_run {
         return unchanged(app, record);
     }
-    let proposal = Proposal::of_next(app, account, &record, draft).await?;
-    settle(app, account, proposal, query).await
+    let proposal = Proposal::of_next(app, caller.account, &record, draft).await?;
+    settle(app, caller, proposal, query).await
 }
 
-async fn settle(app: &App, account: AccountId, proposal: Proposal, query: SaveQuery) -> Reply {
+async fn settle(app: &App, caller: &Caller, proposal: Proposal, query: SaveQuery) -> Reply {
     if query.dry_run {
-        return Ok(reply::ok(&dry_run::of(app, account, &proposal).await?));
+        return Ok(reply::ok(&dry_run::of(app, caller.account, &proposal).await?));
     }
-    let saved = proposal.save(app, account).await?;
+    let saved = proposal.save(app, caller).await?;
     Ok(versioned(&saved))
 }
 

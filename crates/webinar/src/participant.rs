@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::mistake::{Invalid, Mistake, Mistakes, quoted};
+use crate::mistake::{Invalid, Mistake, Mistakes};
 use crate::zones::{AttendeeZone, Zones};
 
 /// Longest name, in characters: beyond is a pasted paragraph.
@@ -67,10 +67,8 @@ pub fn parse_email(text: &str) -> Result<String, Mistake> {
             && !email.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>'))
     });
     if parts.is_none() {
-        return Err(Mistake::new(format!(
-            "{} is not an e-mail address; write it such as \"ada@example.com\"",
-            quoted(email)
-        )));
+        // Not repeated, like a phone number: errors are kept in logs of others, and its line is told.
+        return Err(Mistake::new("is not an e-mail address; write it such as \"ada@example.com\""));
     }
     let length = email.len();
     if length > EMAIL_BYTES_MAX {
@@ -106,7 +104,7 @@ impl FromStr for Phone {
 
     /// Reads digits with the usual marks between them and a leading `+` or `00` for the country.
     fn from_str(text: &str) -> Result<Phone, Mistake> {
-        let mistake = |mend: String| Mistake::new(format!("{} is not a phone number; {mend}", quoted(text)));
+        let mistake = |mend: String| Mistake::new(format!("is not a phone number; {mend}"));
         let is_mark = |c: char| c.is_whitespace() || matches!(c, '.' | '-' | '(' | ')' | '/');
         let bare: String = text.chars().filter(|c| !is_mark(*c)).collect();
         let (plus, digits) = match bare.strip_prefix('+').or_else(|| bare.strip_prefix("00")) {

@@ -9,6 +9,8 @@ mod demo;
 mod inbox;
 mod members;
 mod people;
+#[path = "../shared/secrecy.rs"]
+mod secrecy;
 mod stopping;
 mod usage;
 mod world;

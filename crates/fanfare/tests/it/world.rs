@@ -10,6 +10,8 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::secrecy;
+
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_fanfare");
 
 pub(crate) struct World {
@@ -149,7 +151,7 @@ impl Serving {
     pub(crate) fn wait(mut self) -> (Option<i32>, String) {
         self.stderr.read_to_string(&mut self.told).unwrap();
         let status = self.process.wait().unwrap();
-        (status.code(), std::mem::take(&mut self.told))
+        (status.code(), self.told.clone())
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -194,5 +196,9 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        let _ = self.stderr.read_to_string(&mut self.told);
+        if !std::thread::panicking() {
+            secrecy::check(&self.told);
+        }
     }
 }

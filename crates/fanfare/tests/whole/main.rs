@@ -11,9 +11,12 @@ mod disk;
 mod endless;
 mod faults;
 mod interop;
+mod leaks;
 mod ledger;
 mod power;
 mod receiver;
+#[path = "../shared/secrecy.rs"]
+mod secrecy;
 mod server;
 mod world;
 

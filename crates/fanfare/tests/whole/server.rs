@@ -15,6 +15,8 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::secrecy;
+
 /// Far more than any step takes; a hang becomes a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
@@ -25,9 +27,8 @@ const ARGUMENTS: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--allow-targe
 pub(crate) struct Server {
     process: Child,
     pub(crate) address: SocketAddr,
-    /// What it has told on stderr since it listened.
-    told: Arc<Mutex<String>>,
-    listening: JoinHandle<()>,
+    log: Arc<Mutex<String>>,
+    reading: JoinHandle<()>,
 }
 
 /// How a server's run ended.
@@ -105,20 +106,31 @@ impl Server {
         if let Some((place, passes)) = failing {
             command.env("FANFARE_FAIL_POINT", format!("{place}:{passes}"));
         }
+        Server::listening(command).await
+    }
+
+    /// Starts it with everything logged that there is to log.
+    pub(crate) async fn start_talkative(database: &Path) -> Server {
+        let mut command = command(database);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--allow-target", "127.0.0.0/8"]).env("FANFARE_LOG", "trace");
+        Server::spawn(command, None).await.expect("the server starts")
+    }
+
+    async fn listening(mut command: Command) -> Option<Server> {
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log: Arc<Mutex<String>> = Arc::default();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         while let Some(line) = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap() {
+            keep(&log, &line);
             if let Some((_, address)) = line.split_once("listening on  http://") {
                 let address = address.trim().parse().unwrap();
-                let told: Arc<Mutex<String>> = Arc::default();
-                let heard = told.clone();
-                // The pipe must not fill up.
-                let listening = tokio::spawn(async move {
+                let kept = log.clone();
+                let reading = tokio::spawn(async move {
                     while let Ok(Some(line)) = lines.next_line().await {
-                        heard.lock().unwrap().push_str(&(line + "\n"));
+                        keep(&kept, &line);
                     }
                 });
-                return Some(Server { process, address, told, listening });
+                return Some(Server { process, address, log, reading });
             }
         }
         None
@@ -147,14 +159,14 @@ impl Server {
     }
 
     pub(crate) fn told(&self) -> String {
-        self.told.lock().unwrap().clone()
+        self.log.lock().unwrap().clone()
     }
 
     /// Waits until it ends by itself; its exit code and all it told.
     pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
         let status = timeout(PATIENCE, self.process.wait()).await.expect("it ends").unwrap();
-        self.listening.await.unwrap();
-        (status.code(), std::mem::take(&mut *self.told.lock().unwrap()))
+        timeout(PATIENCE, &mut self.reading).await.expect("its log ends").unwrap();
+        (status.code(), self.told())
     }
 
     /// The most memory it has held so far (`VmHWM`), bytes; `None` where the system does not tell.
@@ -168,11 +180,27 @@ impl Server {
         let _ = self.process.kill().await;
     }
 
-    /// SIGTERM, as an operator would.
-    pub(crate) async fn stop(mut self) {
+    /// SIGTERM, as an operator would; all it has logged.
+    pub(crate) async fn stop(mut self) -> String {
         let id = i32::try_from(self.process.id().unwrap()).unwrap();
         kill(Pid::from_raw(id), Signal::SIGTERM).unwrap();
         let status = timeout(PATIENCE, self.process.wait()).await.expect("it stops").unwrap();
         assert!(status.success(), "a graceful stop exits with 0, not {status}");
+        timeout(PATIENCE, &mut self.reading).await.expect("its log ends").unwrap();
+        self.log.lock().unwrap().clone()
     }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            secrecy::check(&self.log.lock().unwrap());
+        }
+    }
+}
+
+fn keep(log: &Mutex<String>, line: &str) {
+    let mut log = log.lock().unwrap();
+    log.push_str(line);
+    log.push('\n');
 }

@@ -30,7 +30,7 @@ pub(crate) struct World {
     pub(crate) ledger: Arc<Mutex<Ledger>>,
 }
 
-struct WallClock;
+pub(crate) struct WallClock;
 
 impl Clock for WallClock {
     #[expect(clippy::disallowed_methods, reason = "the server under test reads the same clock")]

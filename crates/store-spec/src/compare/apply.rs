@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use provider::lane::LaneState;
-use store::{Group, Lease, NewMember, Room, Store, Subscribed, Whom};
+use store::{Act, Actor, AuditNote, Group, Lease, NewMember, Replacement, Room, Store, Subscribed, Whom};
 use webinar::{EventType, SeriesId};
-use wire::{EndpointId, SubscriptionId};
+use wire::{AccountId, EndpointId, SubscriptionId};
 
 use super::operation::{Fate, GroupPick, Operation, Progress, Shape, VersionPick, WhomPick};
 use super::player::{Player, mango, mangoes, pick, plan, series, told};
@@ -23,6 +24,8 @@ impl<S: Store> Player<S> {
     pub(super) async fn apply(&mut self, operation: &Operation) -> String {
         match operation {
             Operation::AddKey { .. }
+            | Operation::ReplaceKey { .. }
+            | Operation::UseKey { .. }
             | Operation::RevokeKey { .. }
             | Operation::CreateMango { .. }
             | Operation::Enrol { .. }
@@ -75,16 +78,26 @@ impl<S: Store> Player<S> {
         let now = self.world.now();
         match operation {
             Operation::AddKey { account } => {
-                let key = self.world.key();
-                told(self.world.store.add_key(self.accounts[*account], key, now).await)
+                let (key, account) = (self.world.new_key(), self.accounts[*account]);
+                let note = note(account, Act::KeyCreate, &key.key.public_id, now);
+                told(self.world.store.noting(note).add_key(account, key).await)
+            }
+            Operation::ReplaceKey { account, nth, overlap } => {
+                let Some(public_id) = self.some_key(*nth).await else { return NOTHING.to_owned() };
+                let account = self.accounts[*account];
+                let by = Replacement { new: self.world.new_key(), old_until: now + Duration::from_secs(*overlap) };
+                let store = self.world.store.noting(note(account, Act::KeyRotate, &public_id, now));
+                told(store.replace_key(account, &public_id, by).await)
+            }
+            Operation::UseKey { account, nth } => {
+                let Some(public_id) = self.some_key(*nth).await else { return NOTHING.to_owned() };
+                told(self.world.store.note_key_use(self.accounts[*account], &public_id, now).await)
             }
             Operation::RevokeKey { account, nth } => {
-                let mut keys = Vec::new();
-                for account in &self.accounts {
-                    keys.extend(self.world.store.keys(*account).await.unwrap_or_default());
-                }
-                let Some(record) = keys.get(nth % keys.len().max(1)) else { return NOTHING.to_owned() };
-                told(self.world.store.revoke_key(self.accounts[*account], &record.key.public_id, now).await)
+                let Some(public_id) = self.some_key(*nth).await else { return NOTHING.to_owned() };
+                let account = self.accounts[*account];
+                let store = self.world.store.noting(note(account, Act::KeyRevoke, &public_id, now));
+                told(store.revoke_key(account, &public_id, now).await)
             }
             Operation::CreateMango { account, mango: index } => {
                 let mango = store::Mango { id: mango(*index), ..self.world.new_mango() };
@@ -99,6 +112,15 @@ impl<S: Store> Player<S> {
             }
             other => unreachable!("{other:?} is for another part"),
         }
+    }
+
+    /// One of the keys of both accounts.
+    async fn some_key(&self, nth: usize) -> Option<String> {
+        let mut keys = Vec::new();
+        for account in &self.accounts {
+            keys.extend(self.world.store.keys(*account).await.unwrap_or_default());
+        }
+        Some(keys.get(nth.checked_rem(keys.len())?)?.key.public_id.clone())
     }
 
     async fn save(&mut self, account: usize, index: usize, version: VersionPick, shape: Shape) -> String {
@@ -246,4 +268,8 @@ fn somebody(person: usize, detail: usize) -> NewMember {
         member.attributes = Some("{\"tier\":1}".to_owned());
     }
     member
+}
+
+fn note(account: AccountId, act: Act, object: &str, at: Timestamp) -> AuditNote {
+    AuditNote { account, at, actor: Actor::CommandLine, from: None, act, object: object.to_owned() }
 }

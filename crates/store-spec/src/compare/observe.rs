@@ -54,6 +54,7 @@ impl<S: Store> Player<S> {
     async fn people(&self, account: AccountId) -> String {
         let store = &self.world.store;
         let mut seen = told(store.keys(account).await);
+        seen += &walk!(after => store.audit_log(account, after, 2));
         seen += &walk!(after => store.mangoes(account, after, 2));
         seen += &told(store.mangoes_named(account, &mangoes(0b101)).await);
         for number in 0..=PEOPLE {

@@ -14,6 +14,8 @@ const OPERATIONS: Range<usize> = 1..60;
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     AddKey { account: usize },
+    ReplaceKey { account: usize, nth: usize, overlap: u64 },
+    UseKey { account: usize, nth: usize },
     RevokeKey { account: usize, nth: usize },
     CreateMango { account: usize, mango: usize },
     Enrol { account: usize, group: GroupPick, people: Vec<(usize, usize)> },
@@ -104,6 +106,9 @@ fn operation() -> impl Strategy<Value = Operation> {
     let settled = (vec(fate(), 0..6), progress, prop::option::of(0..5_usize));
     prop_oneof![
         1 => account().prop_map(|account| Operation::AddKey { account }),
+        1 => (account(), nth(), 0..60_u64)
+            .prop_map(|(account, nth, overlap)| Operation::ReplaceKey { account, nth, overlap }),
+        1 => (account(), nth()).prop_map(|(account, nth)| Operation::UseKey { account, nth }),
         1 => (account(), nth()).prop_map(|(account, nth)| Operation::RevokeKey { account, nth }),
         2 => (account(), 0..3_usize).prop_map(|(account, mango)| Operation::CreateMango { account, mango }),
         6 => (account(), group(), people)

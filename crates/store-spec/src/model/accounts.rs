@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use provider::api_key::StoredKey;
-use store::{Account, Accounts, KeyRecord, StoreError, StoreResult};
+use provider::api_key::{KeyState, Lifetime, Scopes, StoredKey};
+use store::{Account, Accounts, KeyRecord, NewKey, Replacement, StoreError, StoreResult};
 use wire::AccountId;
 
 use super::Model;
@@ -16,7 +16,8 @@ impl Accounts for Model {
         if tables.accounts.contains_key(&account.id) {
             return Err(StoreError::Exists("an account with this id"));
         }
-        let record = new_key(&tables, account.id, key, account.created_at)?;
+        let lifetime = Lifetime::new(account.created_at, None);
+        let record = new_key(&tables, account.id, NewKey { key, scopes: Scopes::EVERYTHING, lifetime })?;
         tables.keys.push(record);
         tables.accounts.insert(account.id, account);
         Ok(())
@@ -28,10 +29,10 @@ impl Accounts for Model {
         Ok(accounts)
     }
 
-    async fn add_key(&self, account: AccountId, key: StoredKey, now: Timestamp) -> StoreResult<()> {
+    async fn add_key(&self, account: AccountId, key: NewKey) -> StoreResult<()> {
         let mut tables = self.tables();
         tables.require_account(account)?;
-        let record = new_key(&tables, account, key, now)?;
+        let record = new_key(&tables, account, key)?;
         tables.keys.push(record);
         Ok(())
     }
@@ -39,16 +40,41 @@ impl Accounts for Model {
     async fn keys(&self, account: AccountId) -> StoreResult<Vec<KeyRecord>> {
         let tables = self.tables();
         let mut keys: Vec<KeyRecord> = tables.keys.iter().filter(|record| record.account == account).cloned().collect();
-        keys.sort_by_key(|record| (record.created_at, record.key.public_id.clone()));
+        keys.sort_by_key(|record| (record.lifetime.created_at, record.key.public_id.clone()));
         Ok(keys)
+    }
+
+    async fn replace_key(&self, account: AccountId, public_id: &str, by: Replacement) -> StoreResult<bool> {
+        let mut tables = self.tables();
+        let now = by.new.lifetime.created_at;
+        let is_old = |record: &KeyRecord| {
+            record.account == account
+                && record.key.public_id == public_id
+                && record.lifetime.state(now) == KeyState::Good
+        };
+        let Some(old) = tables.keys.iter().position(is_old) else { return Ok(false) };
+        let record = new_key(&tables, account, by.new)?;
+        let end = tables.keys[old].lifetime.expires_at.unwrap_or(by.old_until);
+        tables.keys[old].lifetime.expires_at = Some(end.min(by.old_until));
+        tables.keys.push(record);
+        Ok(true)
+    }
+
+    async fn note_key_use(&self, account: AccountId, public_id: &str, now: Timestamp) -> StoreResult<()> {
+        let mut tables = self.tables();
+        let key = tables.keys.iter_mut().find(|record| record.account == account && record.key.public_id == public_id);
+        if let Some(record) = key {
+            record.last_used_at = record.last_used_at.max(Some(now));
+        }
+        Ok(())
     }
 
     async fn revoke_key(&self, account: AccountId, public_id: &str, now: Timestamp) -> StoreResult<bool> {
         let mut tables = self.tables();
         let good = tables.keys.iter_mut().find(|record| {
-            record.account == account && record.key.public_id == public_id && record.revoked_at.is_none()
+            record.account == account && record.key.public_id == public_id && record.lifetime.revoked_at.is_none()
         });
-        Ok(good.map(|record| record.revoked_at = Some(now)).is_some())
+        Ok(good.map(|record| record.lifetime.revoked_at = Some(now)).is_some())
     }
 
     async fn find_key(&self, public_id: &str) -> StoreResult<Option<KeyRecord>> {
@@ -56,9 +82,10 @@ impl Accounts for Model {
     }
 }
 
-fn new_key(tables: &Tables, account: AccountId, key: StoredKey, now: Timestamp) -> StoreResult<KeyRecord> {
+fn new_key(tables: &Tables, account: AccountId, new: NewKey) -> StoreResult<KeyRecord> {
+    let NewKey { key, scopes, lifetime } = new;
     if tables.keys.iter().any(|record| record.key.public_id == key.public_id) {
         return Err(StoreError::Exists("a key with this public id"));
     }
-    Ok(KeyRecord { account, key, created_at: now, revoked_at: None })
+    Ok(KeyRecord { account, key, scopes, lifetime, last_used_at: None })
 }

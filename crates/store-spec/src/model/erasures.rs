@@ -11,6 +11,7 @@ use wire::{AccountId, ErasureId};
 use super::Model;
 use super::tables::Tables;
 
+#[derive(Debug)]
 pub(super) struct ErasureRow {
     pub(super) account: AccountId,
     pub(super) erasure: Erasure,

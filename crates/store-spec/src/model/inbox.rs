@@ -10,6 +10,7 @@ use wire::{AccountId, SourceId};
 
 use super::Model;
 
+#[derive(Debug)]
 pub(super) struct MessageRow {
     pub(super) account: AccountId,
     key: DedupeKey,

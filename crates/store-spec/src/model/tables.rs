@@ -9,17 +9,18 @@ use provider::lane::LaneState;
 use provider::pace::Rate;
 use provider::segment::Entry;
 use store::{
-    Account, Endpoint, EndpointSwitch, EventDetail, Exception, ExceptionState, FanOutState, Group, KeyRecord, Mango,
-    Page, ParticipantRecord, Retention, SeriesRecord, SourceRecord, StoreError, StoreResult, SubscriptionRecord,
-    Targets,
+    Account, AuditRecord, Endpoint, EndpointSwitch, EventDetail, Exception, ExceptionState, FanOutState, Group,
+    KeyRecord, Mango, Page, ParticipantRecord, Retention, SeriesRecord, SourceRecord, StoreError, StoreResult,
+    SubscriptionRecord, Targets,
 };
 use webinar::{MangoId, SeriesId, SessionId};
 use wire::{AccountId, EndpointId, EventId, FanOutId, SubscriptionId};
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) accounts: BTreeMap<AccountId, Account>,
     pub(super) keys: Vec<KeyRecord>,
+    pub(super) audit: Vec<(AccountId, AuditRecord)>,
     pub(super) mangoes: BTreeMap<(AccountId, MangoId), Mango>,
     pub(super) people: BTreeMap<(AccountId, u64), ParticipantRecord>,
     pub(super) members: HashSet<(AccountId, Group, u64)>,
@@ -40,6 +41,7 @@ pub(super) struct Tables {
     pub(super) retentions: BTreeMap<AccountId, Retention>,
 }
 
+#[derive(Debug)]
 pub(super) struct SeriesRow {
     pub(super) record: SeriesRecord,
     /// Those of the newest version.
@@ -48,6 +50,7 @@ pub(super) struct SeriesRow {
     pub(super) sessions_ever: Vec<SessionId>,
 }
 
+#[derive(Debug)]
 pub(super) struct EventRow {
     /// `summary.fan_outs` stays empty: they are asked for when needed.
     pub(super) detail: EventDetail,
@@ -55,6 +58,7 @@ pub(super) struct EventRow {
     pub(super) audience: Vec<u64>,
 }
 
+#[derive(Debug)]
 pub(super) struct EndpointRow {
     pub(super) endpoint: Endpoint,
     pub(super) due_at: Option<Timestamp>,
@@ -64,6 +68,7 @@ pub(super) struct EndpointRow {
     pub(super) per_minute: Option<u32>,
 }
 
+#[derive(Debug)]
 pub(super) struct FanOutRow {
     pub(super) event: EventId,
     pub(super) endpoint: EndpointId,
@@ -159,7 +164,7 @@ impl EndpointRow {
 }
 
 /// Deliveries that are counted only.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Forgotten {
     pub(super) abandoned: u64,
     pub(super) called_off: u64,

@@ -6,7 +6,7 @@ use wire::AccountId;
 
 use super::Disk;
 use crate::audience::Audience;
-use crate::{backlog, catalog, due, erasures, failures, inbox, journal, lanes, subscriptions, upkeep};
+use crate::{audit, backlog, catalog, due, erasures, failures, inbox, journal, lanes, subscriptions, upkeep};
 
 #[test]
 fn claiming_reads_only_lanes_that_are_due() {
@@ -74,6 +74,11 @@ fn the_inbox_finds_duplicates_and_lists_by_index() {
     let plans = Plans::new();
     plans.of(inbox::FIND_DUPLICATE).goes_by(&["message USING INDEX message_once"]);
     plans.of(&inbox::messages_sql()).goes_by(&["m USING INDEX message_by_account", "d USING PRIMARY KEY"]);
+}
+
+#[test]
+fn the_audit_log_of_an_account_is_walked_by_its_index() {
+    Plans::new().of(audit::LOG).goes_by(&["audit USING INDEX audit_by_account (account=? AND entry<?)"]);
 }
 
 #[test]

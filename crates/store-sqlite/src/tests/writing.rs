@@ -4,7 +4,9 @@ use std::sync::mpsc;
 
 use futures_util::poll;
 use rusqlite::Connection;
-use store::{Acceptance, Accounts, Inbox, MessageCounts, Roster, StoreError, StoreResult};
+use store::{
+    Acceptance, Accounts, Act, Actor, Audit, AuditNote, Inbox, MessageCounts, Roster, StoreError, StoreResult,
+};
 use tokio::sync::oneshot;
 
 use super::{Disk, log_bytes};
@@ -266,4 +268,19 @@ async fn set_pages_max(store: &SqliteStore, pages: u32) -> StoreResult<()> {
             connection.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(())).map_err(broken)
         })
         .await
+}
+
+#[tokio::test]
+async fn the_audit_log_cannot_be_changed_or_shortened() {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let account = world.account().await.unwrap();
+    let (mango, actor, from) = (world.new_mango(), Actor::CommandLine, None);
+    let note = AuditNote { account, at: world.now(), actor, from, act: Act::MangoCreate, object: "x".to_owned() };
+    world.store.noting(note).create_mango(account, mango).await.unwrap();
+    for sql in ["update audit set actor = 'nobody'", "delete from audit"] {
+        let error = disk.other().execute(sql, []).unwrap_err().to_string();
+        assert!(error.contains("only ever added to"), "{sql}: {error}");
+    }
+    assert_eq!(world.store.audit_log(account, None, 10).await.unwrap().items.len(), 1);
 }

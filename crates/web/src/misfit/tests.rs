@@ -59,6 +59,16 @@ fn a_value_of_the_wrong_kind_is_told_with_its_place_in_words_of_json() {
 }
 
 #[test]
+fn a_name_given_twice_is_refused_wherever_it_stands() {
+    for (body, told) in [
+        ("{\"size\":1,\"size\":1}", "/size: is given twice; keep one"),
+        ("{\"a\":[{},{\"b\":{\"c\":1,\"\\u0063\":2}}]}", "/a/1/b/c: is given twice; keep one"),
+    ] {
+        assert_eq!(refused::<serde_json::Value>(body), ("invalid", told.to_owned()), "{body}");
+    }
+}
+
+#[test]
 fn what_is_missing_or_unknown_is_named() {
     assert_eq!(refused::<SeriesDraft>("{}").1, "/title: is missing");
     let (_, detail) = refused::<Small>("{\"a`/~, expected `b`\":1}");

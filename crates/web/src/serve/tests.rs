@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -13,6 +14,8 @@ use crate::tests::world::World;
 /// Long enough that only a limit that does not hold reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(150);
+/// Both ends of each are files of this process, which may have 1,024 of them.
+const IDLE: usize = 400;
 
 struct Server {
     address: SocketAddr,
@@ -156,4 +159,78 @@ async fn a_stop_cuts_off_what_does_not_finish() {
     stream.write_all(b"POST /in/x HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{").await.unwrap();
     server.stop.send(()).unwrap();
     timeout(PATIENCE, server.running).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_is_given_up() {
+    let server = Server::with(Limits { answer_time: SHORT, ..Limits::default() }).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
+    // More answers than any buffer holds.
+    let asking = async {
+        let many = b"GET /assets/style.css HTTP/1.1\r\nhost: x\r\n\r\n".repeat(256);
+        while stream.write_all(&many).await.is_ok() {}
+    };
+    timeout(PATIENCE, asking).await.expect("the server gives up");
+}
+
+#[tokio::test]
+async fn a_head_and_a_body_by_drips_end_in_time_although_something_always_comes() {
+    let limits = Limits { header_time: SHORT, body_time: SHORT, ..Limits::default() };
+    let server = Server::with(limits).await;
+    for (start, answer) in [
+        ("GET /livez HTTP/1.1\r\nx: ", ""),
+        ("POST /in/x HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n", "HTTP/1.1 408"),
+        ("POST /in/x HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n100000\r\n", "HTTP/1.1 408"),
+    ] {
+        let (mut reading, mut writing) = server.connect().await.into_split();
+        writing.write_all(start.as_bytes()).await.unwrap();
+        let dripping = async {
+            while writing.write_all(b"x").await.is_ok() {
+                sleep(SHORT / 10).await;
+            }
+        };
+        let mut told = Vec::new();
+        let listening = timeout(PATIENCE, reading.read_to_end(&mut told));
+        tokio::select! {
+            ended = listening => drop(ended.expect("it ends in time")),
+            () = dripping => {}
+        }
+        assert!(told.starts_with(answer.as_bytes()), "{start:?} {}", String::from_utf8_lossy(&told));
+    }
+}
+
+#[tokio::test]
+async fn new_clients_are_served_beside_many_idle_ones() {
+    let server = Server::with(Limits { header_time: PATIENCE, ..Limits::default() }).await;
+    let mut idle = Vec::new();
+    for _ in 0..IDLE {
+        idle.push(server.connect().await);
+    }
+    let mut stream = server.connect().await;
+    stream.write_all(LIVE).await.unwrap();
+    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 200"));
+    drop(idle);
+}
+
+#[tokio::test]
+async fn a_stranger_is_turned_away_before_the_body_is_read() {
+    let server = Server::with(Limits::default()).await;
+    let huge = "content-type: application/json\r\ncontent-length: 10737418240\r\n";
+    for (headers, answer) in [
+        (format!("{huge}\r\n{{"), "HTTP/1.1 401"),
+        (format!("{huge}expect: 100-continue\r\n\r\n"), "HTTP/1.1 401"),
+        ("transfer-encoding: chunked\r\n\r\nfffff\r\nxxxx".to_owned(), "HTTP/1.1 401"),
+        ("content-encoding: gzip\r\ncontent-length: 4\r\n\r\n\u{1f}xxx".to_owned(), "HTTP/1.1 401"),
+        ("content-length: 4\r\ncontent-length: 5\r\n\r\nxxxx".to_owned(), "HTTP/1.1 400"),
+        ("content-length: -4\r\n\r\n".to_owned(), "HTTP/1.1 400"),
+    ] {
+        for path in ["/api/v1/mangoes", "/api/v1/integration/webhook/webhook", "/api/v1/mangoes/x/members"] {
+            let mut stream = server.connect().await;
+            stream.write_all(format!("POST {path} HTTP/1.1\r\nhost: x\r\n{headers}").as_bytes()).await.unwrap();
+            let told = read_head(&mut stream).await;
+            assert!(told.starts_with(answer), "{path} {headers:?} {told}");
+        }
+    }
 }

@@ -59,29 +59,6 @@ async fn a_query_that_means_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn hostile_json_is_refused_without_harm() {
-    let world = World::new().await;
-    let deep = "[".repeat(10_000);
-    let cases: [&[u8]; 6] = [
-        deep.as_bytes(),
-        b"\xef\xbb\xbf{\"name\":\"x\"}",
-        b"{\"name\":\"\xff\"}",
-        b"{\"name\":\"\\ud800\"}",
-        b"{\"name\":1e999999}",
-        b"{\"name\":\"a\"} x",
-    ];
-    for body in cases {
-        let request = Request::post("/api/v1/mangoes").header("x-api-key", &world.key);
-        let request = request.header("content-type", "application/json").body(Body::from(body.to_vec())).unwrap();
-        world.send(request).await.refuses(400, &[]);
-    }
-    world.post("/api/v1/mangoes", json!({"name": "a", "nane": "b"})).await.refuses(400, &["/nane"]);
-    world.post("/api/v1/mangoes", json!(["a"])).await.refuses(400, &[""]);
-    world.post("/api/v1/mangoes", json!({"name": "a\u{0}"})).await.refuses(400, &["/name"]);
-    world.post("/api/v1/mangoes", json!({"name": "é".repeat(201)})).await.refuses(400, &["/name"]);
-}
-
-#[tokio::test]
 async fn a_subscription_is_made_shown_listed_and_ended() {
     let world = World::new().await;
     let body = json!({"url": "https://receiver.example/h", "event": "webinar.created.single"});

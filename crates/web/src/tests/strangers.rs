@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
+use wire::{Signer, SigningSecret, WebhookId};
 
 use super::world::{World, weekly};
 use crate::routes::{Access, table};
@@ -21,6 +22,11 @@ async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
     let delivery = world.get("/api/v1/deliveries").await.is(200)["data"][0]["id"].clone();
     let source = world.post("/api/v1/sources", json!({"name": "Shop", "keys": [KEY]})).await.is(201);
     let erasure = world.post("/api/v1/participants/erase", json!({"email": "p3@example.com"})).await.is(202);
+    let messages = ["m1", "m2"].map(|id| webhook(world, &text(&source["path"]), id));
+    for message in messages {
+        world.receive(message).await;
+    }
+    let message = world.get("/api/v1/inbox/messages").await.is(200)["data"][0]["id"].clone();
     BTreeMap::from([
         ("mangoes", mango),
         ("participants", "1".to_owned()),
@@ -31,8 +37,18 @@ async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
         ("endpoints", text(&registered["endpoint"]["id"])),
         ("sources", text(&source["id"])),
         ("erasures", text(&erasure["id"])),
-        ("messages", wire::InboxMessageId::from_u64(1).to_string()),
+        ("messages", text(&message)),
+        ("keys", world.key["wh_live_".len()..][..12].to_owned()),
     ])
+}
+
+/// A webhook that the source takes.
+fn webhook(world: &World, path: &str, id: &str) -> Request<Body> {
+    let seconds = world.context.clock.now().as_second();
+    let signer = Signer::new([SigningSecret::from_random([0; 32])]).unwrap();
+    let signature = signer.sign(WebhookId::new(id).unwrap(), seconds, b"{}");
+    let request = Request::post(path).header("webhook-id", id).header("webhook-timestamp", seconds);
+    request.header("webhook-signature", signature).body(Body::from("{}")).unwrap()
 }
 
 /// A request that would succeed with the right id.
@@ -45,6 +61,7 @@ fn request(method: &Method, path: &str, key: &str) -> Request<Body> {
         path if *method == Method::PATCH && path.contains("/endpoints/") => {
             ("application/json", json!({"concurrencyMax": 3}).to_string())
         }
+        path if path.ends_with("/rotate") => ("application/json", "{}".to_owned()),
         _ if *method == Method::PUT => ("application/json", weekly("65f0c0ffee0000000000a001").to_string()),
         _ => ("application/json", json!({"title": "Mine now"}).to_string()),
     };
@@ -59,14 +76,19 @@ async fn every_id_of_another_account_is_as_unknown_as_one_made_up() {
     let stranger = world.another_account().await;
     let before = world.get("/api/v1/events").await.text;
     let routes = table();
+    let owner = world.key.clone();
     let with_id: Vec<_> = routes.iter().filter(|route| route.path.contains("{id}")).collect();
     assert!(with_id.len() > 12, "the table is read");
     for route in with_id {
         let resource = route.path.split('/').rev().skip_while(|part| *part != "{id}").nth(1).unwrap();
-        let id = ids.get(resource).unwrap_or_else(|| panic!("no {resource} to try {} with", route.path));
-        for id in [id.as_str(), "no-id-at-all"] {
+        let id = ids.get(resource).unwrap_or_else(|| panic!("no {resource} to try {} with", route.path)).as_str();
+        for id in [id, "no-id-at-all"] {
             let path = route.path.replace("{id}", id).replace("{participant}", "1");
             world.send(request(&route.method, &path, &stranger)).await.refuses(404, &[]);
+        }
+        if route.method == Method::GET {
+            let path = route.path.replace("{id}", id);
+            world.send(request(&route.method, &path, &owner)).await.is(200);
         }
     }
     assert_eq!(world.get("/api/v1/events").await.text, before);
@@ -90,15 +112,47 @@ async fn lists_and_filters_hold_nothing_of_another_account() {
     let mut world = World::new().await;
     let ids = belongings(&world).await;
     world.key = world.another_account().await;
-    let lists = table().into_iter().filter(|route| route.method == Method::GET && route.path.starts_with("/api/"));
-    let own = "/api/v1/account";
-    for list in lists.filter(|route| !route.path.contains("{id}") && route.path != own) {
-        assert_eq!(world.get(list.path).await.is(200)["data"], json!([]), "{}", list.path);
+    let own_key = json!([world.get("/api/v1/keys").await.is(200)["data"][0]]);
+    for list in lists() {
+        let expected = if list == "/api/v1/keys" { own_key.clone() } else { json!([]) };
+        assert_eq!(world.get(list).await.is(200)["data"], expected, "{list}");
     }
-    let by_event = format!("/api/v1/deliveries?event={}&participant=p1@example.com", ids["events"]);
-    assert_eq!(world.get(&by_event).await.is(200)["data"], json!([]));
+    for filters in [
+        format!("/api/v1/deliveries?event={}", ids["events"]),
+        format!("/api/v1/deliveries?event={}&participant=p1@example.com", ids["events"]),
+        format!("/api/v1/deliveries?endpoint={}", ids["endpoints"]),
+        "/api/v1/deliveries?participant=1&status=delivered".to_owned(),
+        format!("/api/v1/inbox/messages?source={}", ids["sources"]),
+    ] {
+        assert_eq!(world.get(&filters).await.is(200)["data"], json!([]), "{filters}");
+    }
     let filter = json!({"url": "https://x.example", "event": "webinar.created.recurring", "webinar": ids["webinars"]});
     world.post("/api/v1/subscriptions", filter).await.refuses(404, &[]);
     let series = weekly(&ids["mangoes"]);
     world.post("/api/v1/webinars", series).await.refuses(400, &["/mangoes/0"]);
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_account_leads_to_nothing_of_it() {
+    let mut world = World::new().await;
+    belongings(&world).await;
+    world.mango_of(1).await;
+    let mut cursors = Vec::new();
+    for list in lists() {
+        let page = world.send(request(&Method::GET, &format!("{list}?limit=1"), &world.key)).await;
+        let next = page.text.contains("nextCursor").then(|| page.json()["nextCursor"].as_str().map(str::to_owned));
+        cursors.extend(next.flatten().map(|cursor| (list, cursor)));
+    }
+    let paged: Vec<&str> = cursors.iter().map(|(list, _)| *list).collect();
+    let many = ["mangoes", "deliveries", "inbox/messages", "audit"].map(|list| format!("/api/v1/{list}"));
+    assert!(many.iter().all(|list| paged.contains(&list.as_str())), "{paged:?}");
+    world.key = world.another_account().await;
+    for (list, cursor) in cursors {
+        assert_eq!(world.get(&format!("{list}?cursor={cursor}")).await.is(200)["data"], json!([]), "{list}");
+    }
+}
+
+fn lists() -> impl Iterator<Item = &'static str> {
+    let lists = table().into_iter().filter(|route| route.method == Method::GET && route.path.starts_with("/api/"));
+    lists.map(|route| route.path).filter(|path| !path.contains("{id}"))
 }

@@ -23,6 +23,8 @@ use tower::ServiceExt;
 use webinar::Zones;
 use wire::{AccountId, NodeId};
 
+use crate::app::App;
+use crate::ingest::Ingest;
 use crate::{Context, Dashboard, WebSettings};
 
 /// A clock that moves only when told.
@@ -140,10 +142,21 @@ impl World {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = crate::router(self.context.clone()).oneshot(request).await.unwrap();
+        World::send_to(crate::router(self.context.clone()), request).await
+    }
+
+    /// A request to a router that has been serving for a while.
+    pub(crate) async fn send_to(router: axum::Router, request: Request<Body>) -> Answer {
+        let response = router.oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         Answer { status: head.status, headers: head.headers, text }
+    }
+
+    /// A webhook to the inbox, which takes it.
+    pub(crate) async fn receive(&self, request: Request<Body>) {
+        let ingest = Ingest::new(App::new(self.context.clone()));
+        assert_eq!(ingest.answer(request).await.status(), 200);
     }
 
     /// A request of the first account, without a body.

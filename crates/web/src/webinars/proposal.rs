@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use store::{Ending, LateRegistration, NewEvent, NewMember, SaveSeries, SeriesRecord};
+use store::{Act, Ending, LateRegistration, NewEvent, NewMember, SaveSeries, SeriesRecord};
 use webinar::{
     EventType, FieldError, MangoId, OverrideDraft, Series, SeriesDraft, SeriesId, SeriesPart, Session, Trigger,
 };
@@ -10,6 +10,7 @@ use wire::{AccountId, EventId};
 
 use super::view::{SavedView, wall_time};
 use crate::app::App;
+use crate::caller::Caller;
 use crate::problem::Problem;
 
 /// A version that may be saved.
@@ -116,14 +117,19 @@ impl Proposal {
     }
 
     /// Saves it and announces it.
-    pub(super) async fn save(self, app: &App, account: AccountId) -> Result<SavedView, Problem> {
+    pub(super) async fn save(self, app: &App, caller: &Caller) -> Result<SavedView, Problem> {
+        let account = caller.account;
+        let act = match self.ending {
+            Ending::GoesOn => Act::WebinarSave,
+            Ending::Cancelled => Act::WebinarCancel,
+        };
         let now = app.now();
         let trigger = self.trigger();
         let event = self.new_event(app, now);
         let event_id = event.id;
         let series = self.series.clone();
         let save = SaveSeries { series, from_version: self.from_version, ending: self.ending, event, now };
-        let saved = app.store().save_series(account, save).await?;
+        let saved = app.noting(caller, act, self.series.id()).save_series(account, save).await?;
         app.context.lanes_hint.notify_one();
         tracing::info!(
             %account, series = %self.series.id(), version = saved.version, event = %event_id,

@@ -6,13 +6,13 @@ use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use receiver::{Scheme, Source};
 use serde::Serialize;
-use store::{Chance, Clock, Inbox, SourceRecord};
+use store::{Act, Audit, Chance, Clock, Inbox, SourceRecord};
 use wire::SourceId;
 
 use crate::cli::{AccountArg, ListArgs};
 use crate::clock::{SystemChance, SystemClock};
 use crate::config::UsageError;
-use crate::database::{DatabaseArgs, the_account};
+use crate::database::{DatabaseArgs, by_hand, the_account};
 use crate::output::{self, Row, instant};
 
 /// The keys of one source are about a hundred bytes each, and few; a file given by mistake is not read whole.
@@ -100,7 +100,8 @@ async fn create(args: SourceCreateArgs) -> anyhow::Result<()> {
     let now = SystemClock.now();
     let id = SourceId::from_bytes((&SystemChance as &dyn Chance).id_bytes(now));
     let record = SourceRecord { id, account, name, keys, created_at: now };
-    store.create_source(record.clone()).await?;
+    let noting = store.noting(by_hand(record.account, Act::SourceCreate, record.id));
+    noting.create_source(record.clone()).await?;
     let row = SourceRow::from(record);
     if args.json {
         return output::print_json(&row);
@@ -126,7 +127,8 @@ async fn replace_keys(args: SourceKeysArgs) -> anyhow::Result<()> {
     let store = args.database.open_existing()?;
     let account = the_account(&store, args.account.account).await?.id;
     let missing = || format!("there is no source {}; fanfare inbox source list shows them", args.source);
-    ensure!(store.set_source_keys(account, args.source, keys).await?, missing());
+    let noting = store.noting(by_hand(account, Act::SourceKeys, args.source));
+    ensure!(noting.set_source_keys(account, args.source, keys).await?, missing());
     let row = SourceRow::from(store.source(args.source).await?.with_context(missing)?);
     if args.json {
         return output::print_json(&row);

@@ -30,23 +30,20 @@ impl Columns {
     pub(super) fn read(header: &Fields) -> Result<Columns, UnreadableList> {
         let texts = header.texts().ok_or_else(|| UnreadableList::Header(NOT_UTF8.to_owned()))?;
         let names: Vec<String> = texts.into_iter().map(|name| name.trim().to_owned()).collect();
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = names.iter().find(|name| !seen.insert(name.to_ascii_lowercase())) {
-            return Err(UnreadableList::ColumnTwice(twice.clone()));
-        }
         if let [only] = &names[..]
             && let Some(separator) = [';', '\t', '|'].into_iter().find(|separator| only.contains(*separator))
         {
             return Err(UnreadableList::Separator(separator));
         }
-        let find = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
-        Ok(Columns {
-            name: find("name").ok_or(UnreadableList::NoColumn("name"))?,
-            email: find("email").ok_or(UnreadableList::NoColumn("email"))?,
-            phone: find("phone"),
-            timezone: find("timezone"),
-            names,
-        })
+        let find = |wanted: &'static str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
+        let require = |wanted| find(wanted).ok_or(UnreadableList::NoColumn(wanted));
+        let (name, email) = (require("name")?, require("email")?);
+        // Only now: without these two it may be a person's line, of which nothing is repeated.
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(name.to_ascii_lowercase())) {
+            return Err(UnreadableList::ColumnTwice(twice.clone()));
+        }
+        Ok(Columns { name, email, phone: find("phone"), timezone: find("timezone"), names })
     }
 
     /// Whether a record is one: as many fields as the header, and no person's name or address over several lines.
