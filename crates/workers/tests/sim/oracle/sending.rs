@@ -1,0 +1,191 @@
+//! Rules of requests: to whom, with what, when, how many. Each is a function of its own; a new one is added to the list
+//! in [`Oracle::sent`].
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use jiff::Timestamp;
+use provider::attempt::Outcome;
+use provider::lane::LaneState;
+use store::{EndpointSwitch, LaneWork};
+use wire::{EndpointId, KeyRing, MessageId, SignedHeaders, headers};
+
+use super::{Held, Key, Oracle, Session, SessionNumber, require};
+
+/// A request that leaves.
+pub(crate) struct Request<'a> {
+    pub(crate) session: SessionNumber,
+    /// The endpoint whose URL it goes to.
+    pub(crate) endpoint: EndpointId,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+    pub(crate) keys: &'a KeyRing,
+    /// What its machine's clock shows.
+    pub(crate) now: Timestamp,
+    /// The latest that clock ever showed.
+    pub(crate) latest: Timestamp,
+}
+
+/// A lane that has seen this many failures in a row sends probes only.
+const FAILURES_TO_CLOSE: u32 = 5;
+/// No two probes are nearer to each other: 5 s less a tenth of jitter.
+const PROBE_DISTANCE: Duration = Duration::from_millis(4_500);
+/// Whoever asks for fewer requests is left alone for this long at least.
+const THROTTLE_WAIT: Duration = Duration::from_secs(5);
+
+impl Oracle {
+    /// A request leaves. Which delivery it is.
+    pub(crate) fn sent(&mut self, request: &Request<'_>) -> Result<Key, String> {
+        let key = read_id(request)?;
+        self.is_for_somebody_of_the_audience(key, request)?;
+        self.says_what_was_promised(key, request)?;
+        self.is_not_finished(key)?;
+        self.is_not_in_hand(key, request)?;
+        self.is_the_next_attempt_and_due(key, request)?;
+        self.is_within_the_window(request)?;
+        self.is_wanted_by_the_endpoint(request)?;
+        self.session(request.session).in_flight.push(key);
+        Ok(key)
+    }
+
+    fn is_for_somebody_of_the_audience(&self, key: Key, request: &Request<'_>) -> Held {
+        let ledger = self.fan_outs.get(&key.0).ok_or_else(|| format!("{key:?} is of no fan-out we know"))?;
+        require(ledger.endpoint == request.endpoint, || format!("{key:?} went to another endpoint"))?;
+        require(ledger.deliveries.contains_key(&key.1), || format!("{key:?} went to somebody not in the audience"))
+    }
+
+    fn says_what_was_promised(&self, key: Key, request: &Request<'_>) -> Held {
+        let ledger = &self.fan_outs[&key.0];
+        let expected = [
+            (headers::FANFARE_EVENT, "webinar.created.recurring".to_owned()),
+            (headers::FANFARE_TRIGGER, ledger.trigger.as_str().to_owned()),
+            (headers::FANFARE_SERIES, ledger.series.to_string()),
+            (headers::FANFARE_SERIES_VERSION, ledger.version.to_string()),
+            (headers::FANFARE_FANOUT, key.0.to_string()),
+            (headers::FANFARE_INDEX, ledger.deliveries[&key.1].index.to_string()),
+            (headers::FANFARE_TOTAL, ledger.deliveries.len().to_string()),
+            ("content-type", "application/json".to_owned()),
+        ];
+        for (name, expected) in expected {
+            let found = text(request.headers, name);
+            require(found == expected, || format!("{key:?} has {name}: {found}, which should be {expected}"))?;
+        }
+        require(self.people.is_body_of(key.1, request.body, &ledger.series_part), || {
+            format!("{key:?} has another body than promised: {}", String::from_utf8_lossy(request.body))
+        })
+    }
+
+    fn is_not_finished(&self, key: Key) -> Held {
+        let finished = self.fan_outs[&key.0].deliveries[&key.1].finished;
+        require(finished.is_none(), || format!("{key:?} was sent although the disk says {finished:?}"))
+    }
+
+    fn is_not_in_hand(&mut self, key: Key, request: &Request<'_>) -> Held {
+        let session = self.session(request.session);
+        require(!session.in_flight.contains(&key), || format!("{key:?} was sent while it was on its way"))?;
+        let outcome = session.unsettled.get(&key);
+        require(outcome.is_none(), || format!("{key:?} was sent again before {outcome:?} was on disk"))
+    }
+
+    fn is_the_next_attempt_and_due(&self, key: Key, request: &Request<'_>) -> Held {
+        let delivery = &self.fan_outs[&key.0].deliveries[&key.1];
+        let (found, next) = (text(request.headers, headers::FANFARE_ATTEMPT), delivery.attempts + 1);
+        require(found == next.to_string(), || format!("{key:?} was sent as attempt {found}, but it is number {next}"))?;
+        let is_due = delivery.due.is_none_or(|due| due <= request.latest);
+        require(is_due, || format!("{key:?} was sent at {}, but is due at {:?}", request.now, delivery.due))
+    }
+
+    fn is_within_the_window(&mut self, request: &Request<'_>) -> Held {
+        let window = self.window as usize;
+        let in_flight = self.session(request.session).in_flight.len();
+        require(in_flight < window, || format!("{in_flight} requests were in flight, and another was sent"))
+    }
+
+    fn is_wanted_by_the_endpoint(&mut self, request: &Request<'_>) -> Held {
+        let session = self.session(request.session);
+        let (now, latest) = (request.now, request.latest);
+        require(!session.told_paused, || "a paused endpoint was sent a request".to_owned())?;
+        require(!session.is_gone, || "an endpoint that is gone was sent a request".to_owned())?;
+        let not_before = session.not_before;
+        let has_waited = not_before.is_none_or(|not_before| not_before <= latest);
+        require(has_waited, || format!("a request was sent at {now}, but the endpoint was to rest until {not_before:?}"))?;
+        if let Some(closed_at) = session.closed_at.filter(|closed_at| *closed_at < now) {
+            let (since, in_flight) = (now.duration_since(closed_at), session.in_flight.len());
+            require(in_flight == 0 && since.unsigned_abs() >= PROBE_DISTANCE, || {
+                format!("a failing endpoint was sent a request after {since:#}, with {in_flight} others on their way")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What the lane has read of its endpoint.
+    pub(crate) fn opened(&mut self, number: SessionNumber, work: &LaneWork) {
+        let session = self.session(number);
+        session.told_paused = work.endpoint.switch == EndpointSwitch::Paused;
+        // Read again later, the endpoint's health is only the lane's own, and older.
+        if !std::mem::replace(&mut session.is_open, true) {
+            match work.endpoint.health {
+                LaneState::Open { until, .. } => session.not_before = Some(until),
+                LaneState::Gone { .. } => session.is_gone = true,
+                LaneState::Healthy { .. } | LaneState::SlowStart { .. } => {}
+            }
+        }
+    }
+
+    /// A request has come back. True where the endpoint has now failed so often that its lane must close.
+    pub(crate) fn answered(
+        &mut self,
+        number: SessionNumber,
+        key: Key,
+        (outcome, asked_seconds): (Outcome, u64),
+        now: Timestamp,
+    ) -> bool {
+        let attempt = self.fan_outs[&key.0].deliveries[&key.1].attempts + 1;
+        let session = self.session(number);
+        session.in_flight.retain(|other| *other != key);
+        session.unsettled.insert(key, (attempt, outcome));
+        session.hear(outcome, asked_seconds, now)
+    }
+
+    /// A request was dropped before it had come back. That takes a reason.
+    pub(crate) fn dropped(&mut self, number: SessionNumber, key: Key) -> Held {
+        let session = self.session(number);
+        session.in_flight.retain(|other| *other != key);
+        require(session.excuse.is_some(), || format!("{key:?} was dropped in mid-flight without a reason"))
+    }
+}
+
+impl Session {
+    fn hear(&mut self, outcome: Outcome, asked_seconds: u64, now: Timestamp) -> bool {
+        match outcome {
+            Outcome::Answered(410) => self.is_gone = true,
+            Outcome::Answered(429) => {
+                let until = now + THROTTLE_WAIT.max(Duration::from_secs(asked_seconds));
+                self.not_before = self.not_before.max(Some(until));
+            }
+            Outcome::Answered(408 | 425 | 500..) | Outcome::Failed(_) => {
+                self.failures_in_row += 1;
+                if self.failures_in_row >= FAILURES_TO_CLOSE {
+                    self.closed_at = Some(now);
+                    return self.failures_in_row == FAILURES_TO_CLOSE;
+                }
+            }
+            Outcome::Answered(_) => (self.failures_in_row, self.closed_at) = (0, None),
+        }
+        false
+    }
+}
+
+fn read_id(request: &Request<'_>) -> Result<Key, String> {
+    let pairs = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let signed = SignedHeaders::find_in(pairs).map_err(|error| format!("a request without signature: {error}"))?;
+    let verified = request.keys.verify(&signed, request.body, request.now.as_second());
+    verified.map_err(|error| format!("a request that cannot be verified: {error}"))?;
+    let id = text(request.headers, headers::WEBHOOK_ID);
+    let id: MessageId = id.parse().map_err(|error| format!("{id} is no id of ours: {error}"))?;
+    Ok((id.fan_out(), id.participant().get()))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
