@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use store::{
-    Catalog, DeliveryCursor, DeliveryFilter, DeliveryStatus, FanOutProgress, FanOutState, Journal,
-    PAGE_SIZE_MAX,
+    Catalog, DeliveryCursor, DeliveryFilter, DeliveryStatus, FanOutProgress, FanOutState, Journal, PAGE_SIZE_MAX,
 };
 use wire::{DeliveryId, EventId, FanOutId, ParticipantNumber};
 

@@ -9,7 +9,10 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use provider::frontier::Place;
 use provider::lane::LaneState;
-use store::{FanOut, LaneWork, Lanes, Lease, Recipient, Retry, Settled, Settlement, StoreError, StoreResult};
+use store::{
+    Exception, ExceptionState, FanOut, LaneWork, Lanes, Lease, Recipient, Retry, Settled, Settlement, StoreError,
+    StoreResult,
+};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use wire::{AccountId, FanOutId, NodeId};
@@ -77,6 +80,7 @@ impl FaultyLanes {
 
     async fn read<T>(&self, effect: impl Future<Output = StoreResult<T>> + Send) -> StoreResult<T> {
         self.alive().await;
+        let _under_way = self.simulation.begin_call();
         let fate = self.fate(Call::Read);
         pass(fate.before).await;
         if let Some(refusal) = fate.refusal {
@@ -116,6 +120,7 @@ impl FaultyLanes {
     ) -> StoreResult<T> {
         let (answer, answered) = oneshot::channel();
         let (simulation, run) = (self.simulation.clone(), self.run.clone());
+        let under_way = self.simulation.begin_call();
         tokio::spawn(async move {
             pass(before).await;
             if !run.is_alive() && simulation.dice().one_in(2) {
@@ -127,6 +132,7 @@ impl FaultyLanes {
             if done.is_ok() && !run.is_alive() {
                 simulation.saw(Sometimes::CommittedUnheard);
             }
+            drop(under_way);
             // Nobody may be there any more to hear it.
             let _ = answer.send(done);
         });
@@ -154,7 +160,7 @@ impl Lanes for FaultyLanes {
         let run = self.run.clone();
         let effect = move |simulation: &Simulation| {
             let leases = done(simulation.store.claim(owner, now, lease_for, limit))?;
-            leases.iter().for_each(|lease| claimed(simulation, &run, *lease, lease_for));
+            leases.iter().for_each(|lease| claimed(simulation, &run, *lease, (now, lease_for)));
             Ok(leases)
         };
         let (_, claimed) = self.write(effect).await;
@@ -170,7 +176,7 @@ impl Lanes for FaultyLanes {
         let effect = move |simulation: &Simulation| {
             done(simulation.store.renew(lease, now, lease_for))?;
             simulation.note("renewed", &[lease.epoch], || format!("{}", lease.endpoint));
-            let renewed = simulation.oracle().renewed(lease, simulation.passed_ms(), lease_for);
+            let renewed = simulation.oracle().renewed(lease, now, lease_for);
             simulation.require(renewed);
             Ok(())
         };
@@ -264,9 +270,9 @@ impl Lanes for FaultyLanes {
 }
 
 /// The moment at which a lane has a new owner, by the store.
-fn claimed(simulation: &Simulation, run: &Run, lease: Lease, lease_for: Duration) {
+fn claimed(simulation: &Simulation, run: &Run, lease: Lease, (now, lease_for): (Timestamp, Duration)) {
     simulation.note("claimed", &[run.number, lease.epoch], || format!("{}", lease.endpoint));
-    let claimed = simulation.oracle().claimed(lease, run.number, simulation.passed_ms(), lease_for);
+    let claimed = simulation.oracle().claimed(lease, run.number, now, lease_for);
     if !run.is_alive() {
         simulation.oracle().excuse(lease, "its process had died before it knew");
     }
@@ -303,6 +309,10 @@ fn write_down(simulation: &Simulation, lease: Lease, settlement: &Arc<Settlement
         Some(LaneState::SlowStart { .. }) => simulation.saw(Sometimes::SlowStarted),
         Some(LaneState::Open { failures: 2.., .. }) => simulation.saw(Sometimes::Probed),
         _ => {}
+    }
+    let is_abandoned = |exception: &Exception| matches!(exception.state, ExceptionState::Abandoned { .. });
+    if settlement.exceptions.iter().any(is_abandoned) {
+        simulation.saw(Sometimes::Abandoned);
     }
     let held = simulation.oracle().settled(lease, settlement);
     simulation.require(held);

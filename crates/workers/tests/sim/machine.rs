@@ -13,10 +13,10 @@ use wire::{EndpointId, NodeId};
 use workers::{Context, LaneSupervisor};
 
 use crate::chance::Luck;
+use crate::faulty_lanes::FaultyLanes;
 use crate::network::Network;
 use crate::oracle::SessionNumber;
 use crate::simulation::{MachineClock, Simulation};
-use crate::faulty_lanes::FaultyLanes;
 
 /// One run of a process, as the store and the network see it.
 pub(crate) struct Run {

@@ -1,6 +1,7 @@
 //! The provider in a simulated world: its real loops and decisions on simulated time, network, machines and store. Every
 //! run is made from one number and can be repeated; docs/decisions/0013-simulation.md says how.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(clippy::print_stdout, reason = "the table of what happened, and the history of one run, are for people")]
 
 mod accounts;
 mod chance;
@@ -88,7 +89,11 @@ fn run_all(runs: u64) -> Counts {
         }
     });
     if let Some((seed, violation)) = failed.into_inner().unwrap() {
-        panic!("seed {seed} broke a promise {violation}\n\n{:#?}\n\nto see all of it: {}", Options::of_seed(seed), again(seed));
+        panic!(
+            "seed {seed} broke a promise {violation}\n\n{:#?}\n\nto see all of it: {}",
+            Options::of_seed(seed),
+            again(seed)
+        );
     }
     counts.into_inner().unwrap()
 }

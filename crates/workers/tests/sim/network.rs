@@ -19,7 +19,7 @@ use workers::{Outbound, Posting, Way};
 use crate::machine::Run;
 use crate::oracle::{Key, Request, SessionNumber};
 use crate::receiver::{Asked, NO_ANSWER, Reply};
-use crate::simulation::Simulation;
+use crate::simulation::{Simulation, UnderWay};
 use crate::sometimes::Sometimes;
 
 /// The network as one process sees it.
@@ -105,6 +105,7 @@ impl Way for SimulatedWay {
             place: self.place,
             key,
             has_ended: false,
+            _under_way: simulation.begin_call(),
         };
         Box::pin(flight.wait(replied, total))
     }
@@ -157,6 +158,7 @@ struct Flight {
     place: usize,
     key: Key,
     has_ended: bool,
+    _under_way: UnderWay,
 }
 
 impl Flight {
@@ -181,7 +183,8 @@ impl Flight {
         self.has_ended = true;
         let (outcome, asked) = outcome(reply);
         let number = u64::from(outcome.number());
-        self.simulation.note("answered", &[self.place as u64, self.key.1, number], || format!("{} {outcome}", self.key.0));
+        self.simulation
+            .note("answered", &[self.place as u64, self.key.1, number], || format!("{} {outcome}", self.key.0));
         let now = self.run.clock.now();
         if self.simulation.oracle().answered(self.session, self.key, (outcome, asked), now) {
             self.simulation.saw(Sometimes::Opened);

@@ -31,7 +31,7 @@ pub(crate) struct EndpointOptions {
 }
 
 /// How often and how a store fails; 0 is never.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StoreFaults {
     pub(crate) delay_ms_max: u64,
     pub(crate) busy_one_in: u64,
@@ -96,6 +96,12 @@ impl Options {
         }
         options.acts = options.draw_acts(&mut dice);
         options
+    }
+
+    /// The store never fails and answers at once.
+    pub(crate) fn is_store_sound(&self) -> bool {
+        let has_spell = self.acts.iter().any(|planned| matches!(planned.act, Act::StoreSpell { .. }));
+        self.store == StoreFaults::default() && !has_spell
     }
 
     fn draw_acts(&self, dice: &mut Dice) -> Vec<Planned> {

@@ -11,9 +11,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use provider::attempt::Outcome;
 use store::Lease;
+use tokio::time::Instant;
 use webinar::{SeriesId, Trigger};
 use wire::{EndpointId, FanOutId};
 
+use crate::options::Options;
 use crate::people::People;
 
 pub(crate) use sending::Request;
@@ -26,9 +28,10 @@ pub(crate) type Key = (FanOutId, u64);
 pub(crate) struct Oracle {
     pub(crate) people: People,
     window: u32,
+    /// Nothing goes wrong but with receivers.
     is_calm: bool,
-    /// A machine's clock was moved, so leases may end early.
-    clocks_moved: bool,
+    /// The store answers, and at once.
+    is_store_sound: bool,
     fan_outs: BTreeMap<FanOutId, FanOutLedger>,
     sessions: Vec<Session>,
     newest: HashMap<EndpointId, SessionNumber>,
@@ -75,19 +78,25 @@ struct Session {
     lease: Lease,
     /// The run of a process that has it.
     owner: u64,
-    until_ms: i64,
+    /// By the clock of the machine that asked last.
+    until: Timestamp,
     /// It has read what there is to do.
     is_open: bool,
     released: bool,
     /// Why it may end without giving the lane back.
     excuse: Option<&'static str>,
-    in_flight: Vec<Key>,
+    /// Since when another has the lane, while this owner may not know it yet.
+    superseded_at: Option<Instant>,
+    /// Deliveries on their way, with the numbers of their attempts.
+    in_flight: Vec<(Key, u16)>,
     /// Attempts that have ended and are not on disk.
     unsettled: HashMap<Key, (u16, Outcome)>,
     told_paused: bool,
     failures_in_row: u32,
     /// On its machine's clock.
     closed_at: Option<Timestamp>,
+    /// The one request that may find out whether the endpoint is back.
+    probe: Option<Key>,
     not_before: Option<Timestamp>,
     is_gone: bool,
 }
@@ -97,12 +106,12 @@ struct Session {
 pub(crate) struct SessionNumber(pub(crate) usize);
 
 impl Oracle {
-    pub(crate) fn new(window: u32, is_calm: bool) -> Oracle {
+    pub(crate) fn new(options: &Options) -> Oracle {
         Oracle {
             people: People::default(),
-            window,
-            is_calm,
-            clocks_moved: false,
+            window: options.window,
+            is_calm: options.is_calm,
+            is_store_sound: options.is_store_sound(),
             fan_outs: BTreeMap::new(),
             sessions: Vec::new(),
             newest: HashMap::new(),
@@ -151,10 +160,6 @@ impl Oracle {
 
     pub(crate) fn fan_outs(&self) -> &BTreeMap<FanOutId, FanOutLedger> {
         &self.fan_outs
-    }
-
-    pub(crate) fn note_moved_clock(&mut self) {
-        self.clocks_moved = true;
     }
 
     fn session(&mut self, number: SessionNumber) -> &mut Session {

@@ -42,9 +42,7 @@ impl Person {
         let phone = if self.phone().is_empty() { "null" } else { self.phone() };
         let (number, offset) = (self.number, self.zone().1);
         self.names.iter().any(|name| {
-            head == format!(
-                r#"{{"name":"{name}","email":"p{number}@example.com","phone":{phone},"timezone":{offset}"#
-            )
+            head == format!(r#"{{"name":"{name}","email":"p{number}@example.com","phone":{phone},"timezone":{offset}"#)
         })
     }
 }

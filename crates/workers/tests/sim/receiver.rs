@@ -16,13 +16,28 @@ use crate::sometimes::Sometimes;
 pub(crate) enum Temper {
     Fine,
     /// So often it does not answer in time; it may have acted, and late.
-    Hanging { one_in: u64 },
+    Hanging {
+        one_in: u64,
+    },
     /// Every so-manieth person is refused, the first so many times.
-    Refusing { one_in: u64, status: u16, times: u32 },
-    Failing { status: u16, asks: Asked },
+    Refusing {
+        one_in: u64,
+        status: u16,
+        times: u32,
+    },
+    Failing {
+        status: u16,
+        asks: Asked,
+    },
     /// More than so many in a second are too many.
-    Throttling { per_second: usize, asks: Asked },
-    Resetting { one_in: u64, has_acted: bool },
+    Throttling {
+        per_second: usize,
+        asks: Asked,
+    },
+    Resetting {
+        one_in: u64,
+        has_acted: bool,
+    },
     Unreachable(FailureKind),
     Redirecting,
     Gone,
@@ -154,7 +169,12 @@ impl Receiver {
                     self.arrivals.pop_front();
                 }
                 if self.arrivals.len() > per_second {
-                    answer(after, 429, asks, Some(if asks.seconds == 0 { Sometimes::OddRetryAfter } else { Sometimes::Throttled }))
+                    answer(
+                        after,
+                        429,
+                        asks,
+                        Some(if asks.seconds == 0 { Sometimes::OddRetryAfter } else { Sometimes::Throttled }),
+                    )
                 } else {
                     self.take(dice, number, after)
                 }

@@ -131,12 +131,10 @@ impl Course {
             Act::Start { node } => self.start(node),
             Act::StepClock { node, by_ms } => {
                 saw(if by_ms < 0 { Sometimes::ClockBack } else { Sometimes::ClockForward });
-                self.simulation.oracle().note_moved_clock();
                 self.machines[node].clock.step(by_ms);
             }
             Act::SleepMachine { for_ms } => {
                 saw(Sometimes::MachineSlept);
-                self.simulation.oracle().note_moved_clock();
                 self.simulation.skip(Duration::from_millis(for_ms));
             }
             Act::StoreSpell { faults, for_ms } => {
@@ -175,7 +173,6 @@ impl Course {
     fn heal(&mut self) {
         self.simulation.note("healed", &[], String::new);
         self.simulation.heal();
-        self.simulation.oracle().note_moved_clock();
         self.machines.iter().for_each(|machine| machine.clock.set_right());
         self.start_all();
     }
@@ -185,10 +182,8 @@ impl Course {
         let healed_at = self.simulation.now();
         let mut skip = Duration::from_secs(1);
         while self.simulation.oracle().owed() > 0 {
-            let (activity, seen_at) = (self.simulation.activity(), self.simulation.now());
-            sleep(QUIET).await;
-            self.look()?;
-            if self.simulation.activity() != activity {
+            let seen_at = self.simulation.now();
+            if !self.is_quiet().await? {
                 skip = Duration::from_secs(1);
                 continue;
             }
@@ -199,24 +194,29 @@ impl Course {
             if seen_at.duration_since(healed_at) > DRAINED_WITHIN {
                 let oracle = self.simulation.oracle();
                 let owed: Vec<_> = oracle.unfinished().map(|(id, _, number)| (id, number)).collect();
-                return Err(format!("{} after healing these are still owed: {owed:?}", DRAINED_WITHIN));
+                return Err(format!("{DRAINED_WITHIN:#} after healing these are still owed: {owed:?}"));
             }
         }
         Ok(())
     }
 
+    /// Looks for a while whether anybody does anything.
+    async fn is_quiet(&self) -> Result<bool, String> {
+        let activity = self.simulation.activity();
+        sleep(QUIET).await;
+        self.look()?;
+        Ok(self.simulation.activity() == activity && !self.simulation.has_calls_under_way())
+    }
+
     /// No lane wakes for nothing, and none is kept by somebody.
     async fn leave_nothing_behind(&mut self) -> Held {
         for _ in 0..3 {
-            sleep(QUIET).await;
+            while !self.is_quiet().await? {}
             self.simulation.skip(LEASES_OVER);
         }
-        sleep(QUIET).await;
-        self.look()?;
-        let activity = self.simulation.activity();
+        while !self.is_quiet().await? {}
         self.simulation.skip(LEASES_OVER * 100);
-        sleep(QUIET).await;
-        let is_quiet = self.simulation.activity() == activity;
+        let is_quiet = self.is_quiet().await?;
         is_quiet.then_some(()).ok_or_else(|| "a lane woke although nothing was left to do".to_owned())
     }
 }

@@ -45,7 +45,8 @@ pub(crate) struct Simulation {
     skipped_ms: AtomicI64,
     /// Grows with everything a lane does.
     activity: AtomicU64,
-    is_healed: AtomicBool,
+    /// Calls of the store and requests under way.
+    calls: AtomicU64,
     is_over: AtomicBool,
 }
 
@@ -63,7 +64,7 @@ impl Simulation {
         Simulation {
             store: Model::default(),
             sabotage,
-            oracle: Mutex::new(Oracle::new(options.window, options.is_calm)),
+            oracle: Mutex::new(Oracle::new(&options)),
             receivers: Mutex::new(receivers),
             dice: Mutex::new(Dice::new(seed ^ 0x5eed_0000_0000_0002)),
             weather: Mutex::new(weather),
@@ -74,7 +75,7 @@ impl Simulation {
             start: Instant::now(),
             skipped_ms: AtomicI64::new(0),
             activity: AtomicU64::new(0),
-            is_healed: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
             options,
         }
@@ -124,7 +125,16 @@ impl Simulation {
     pub(crate) fn heal(&self) {
         *locked(&self.weather) = Weather::default();
         self.receivers().iter_mut().for_each(Receiver::heal);
-        self.is_healed.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the store or the network is at work for as long as the token lives.
+    pub(crate) fn begin_call(self: &Arc<Simulation>) -> UnderWay {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self.clone())
+    }
+
+    pub(crate) fn has_calls_under_way(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) > 0
     }
 
     /// Notes that a lane is at work.
@@ -177,6 +187,15 @@ impl Simulation {
 
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
+    }
+}
+
+/// A call or a request that has not ended.
+pub(crate) struct UnderWay(Arc<Simulation>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use provider::api_key::ApiKey;
 use provider::fan_out::fan_out_id;
 use store::{
-    Account, Accounts, Catalog, EndpointChange, EndpointSwitch, Ending, Group, LateRegistration, Mango, NewEvent,
+    Account, Accounts, Catalog, Ending, EndpointChange, EndpointSwitch, Group, LateRegistration, Mango, NewEvent,
     NewMember, NewSubscription, Roster, SaveSeries, StoreError, StoreResult, Subscriptions,
 };
 use webinar::{EventType, LateJoiners, MangoId, Series, SeriesDraft, SeriesId, SeriesPart, Trigger, Zones};
@@ -36,8 +36,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(simulation: Arc<Simulation>, zones: Zones) -> World {
-        let mut world =
-            World { simulation, zones, versions: BTreeMap::new(), subscriptions: BTreeMap::new(), ids: 0 };
+        let mut world = World { simulation, zones, versions: BTreeMap::new(), subscriptions: BTreeMap::new(), ids: 0 };
         world.found();
         world
     }

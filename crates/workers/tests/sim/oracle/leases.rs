@@ -2,33 +2,35 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use store::Lease;
+use tokio::time::Instant;
 
 use super::{Held, Oracle, Session, SessionNumber, require};
 
 impl Oracle {
-    /// A lane has been leased. True where it was taken from an owner that still lives.
+    /// A lane has been leased at what its machine took for `now`. True where it was taken from an owner that still lives.
     pub(crate) fn claimed(
         &mut self,
         lease: Lease,
         owner: u64,
-        now_ms: i64,
+        now: Timestamp,
         lease_for: Duration,
     ) -> Result<bool, String> {
-        let former = self.newest.get(&lease.endpoint).map(|number| &self.sessions[number.0]);
+        let former = self.newest.get(&lease.endpoint).map(|number| &mut self.sessions[number.0]);
         let mut is_taken_over = false;
         if let Some(former) = former {
             require(lease.epoch > former.lease.epoch, || format!("{lease:?} is no newer than {:?}", former.lease))?;
             let is_alive = !former.released && former.excuse.is_none();
-            let has_run_out = self.clocks_moved || now_ms >= former.until_ms;
-            require(!is_alive || has_run_out, || {
-                format!("{lease:?} was taken from {:?}, whose lease lasted until {}", former.lease, former.until_ms)
+            require(former.released || former.until <= now, || {
+                format!("{lease:?} was taken from {:?}, whose lease lasted until {}", former.lease, former.until)
             })?;
             require(!is_alive || !self.is_calm, || format!("{lease:?} was taken over although nothing was wrong"))?;
             is_taken_over = is_alive;
+            former.superseded_at = Some(Instant::now());
         }
         self.newest.insert(lease.endpoint, SessionNumber(self.sessions.len()));
-        self.sessions.push(Session::new(lease, owner, now_ms + lease_for.as_millis() as i64));
+        self.sessions.push(Session::new(lease, owner, now + lease_for));
         Ok(is_taken_over)
     }
 
@@ -39,9 +41,9 @@ impl Oracle {
         (0..=newest.0).rev().map(SessionNumber).find(|number| self.sessions[number.0].lease == lease)
     }
 
-    pub(crate) fn renewed(&mut self, lease: Lease, now_ms: i64, lease_for: Duration) -> Held {
+    pub(crate) fn renewed(&mut self, lease: Lease, now: Timestamp, lease_for: Duration) -> Held {
         let number = self.owner(lease, "renewed")?;
-        self.session(number).until_ms = now_ms + lease_for.as_millis() as i64;
+        self.session(number).until = now + lease_for;
         Ok(())
     }
 
@@ -97,19 +99,21 @@ impl Oracle {
 }
 
 impl Session {
-    fn new(lease: Lease, owner: u64, until_ms: i64) -> Session {
+    fn new(lease: Lease, owner: u64, until: Timestamp) -> Session {
         Session {
             lease,
             owner,
-            until_ms,
+            until,
             is_open: false,
             released: false,
             excuse: None,
+            superseded_at: None,
             in_flight: Vec::new(),
             unsettled: Default::default(),
             told_paused: false,
             failures_in_row: 0,
             closed_at: None,
+            probe: None,
             not_before: None,
             is_gone: false,
         }

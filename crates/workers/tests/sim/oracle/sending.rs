@@ -6,8 +6,10 @@ use std::time::Duration;
 use http::HeaderMap;
 use jiff::Timestamp;
 use provider::attempt::Outcome;
+use provider::judge::AttemptKind;
 use provider::lane::LaneState;
 use store::{EndpointSwitch, LaneWork};
+use tokio::time::Instant;
 use wire::{EndpointId, KeyRing, MessageId, SignedHeaders, headers};
 
 use super::{Held, Key, Oracle, Session, SessionNumber, require};
@@ -33,18 +35,31 @@ const PROBE_DISTANCE: Duration = Duration::from_millis(4_500);
 /// Whoever asks for fewer requests is left alone for this long at least.
 const THROTTLE_WAIT: Duration = Duration::from_secs(5);
 
+/// An owner whose lane was taken renews its lease, and so learns of it, every 10 s.
+const STALE_MAX: Duration = Duration::from_secs(12);
+
 impl Oracle {
     /// A request leaves. Which delivery it is.
     pub(crate) fn sent(&mut self, request: &Request<'_>) -> Result<Key, String> {
         let key = read_id(request)?;
         self.is_for_somebody_of_the_audience(key, request)?;
         self.says_what_was_promised(key, request)?;
-        self.is_not_finished(key)?;
-        self.is_not_in_hand(key, request)?;
-        self.is_the_next_attempt_and_due(key, request)?;
+        match self.session(request.session).superseded_at {
+            // It cannot know what the new owner does, and reads what that one has written; so it may repeat it, until
+            // it learns that there is one.
+            Some(since) => self.is_about_to_notice(since)?,
+            None => {
+                self.is_not_in_hand(key, request)?;
+                self.is_not_finished(key)?;
+                self.is_the_next_attempt_and_due(key, request)?;
+            }
+        }
         self.is_within_the_window(request)?;
         self.is_wanted_by_the_endpoint(request)?;
-        self.session(request.session).in_flight.push(key);
+        let attempt = text(request.headers, headers::FANFARE_ATTEMPT).parse().map_err(|_| "no attempt".to_owned())?;
+        let session = self.session(request.session);
+        session.in_flight.push((key, attempt));
+        session.probe = session.closed_at.filter(|closed_at| *closed_at < request.now).map(|_| key);
         Ok(key)
     }
 
@@ -75,6 +90,13 @@ impl Oracle {
         })
     }
 
+    fn is_about_to_notice(&self, since: Instant) -> Held {
+        let stale_for = since.elapsed();
+        require(!self.is_store_sound || stale_for <= STALE_MAX, || {
+            format!("a lane went on sending {stale_for:?} after another owner had it")
+        })
+    }
+
     fn is_not_finished(&self, key: Key) -> Held {
         let finished = self.fan_outs[&key.0].deliveries[&key.1].finished;
         require(finished.is_none(), || format!("{key:?} was sent although the disk says {finished:?}"))
@@ -82,7 +104,8 @@ impl Oracle {
 
     fn is_not_in_hand(&mut self, key: Key, request: &Request<'_>) -> Held {
         let session = self.session(request.session);
-        require(!session.in_flight.contains(&key), || format!("{key:?} was sent while it was on its way"))?;
+        let is_on_its_way = session.in_flight.iter().any(|(other, _)| *other == key);
+        require(!is_on_its_way, || format!("{key:?} was sent while it was on its way"))?;
         let outcome = session.unsettled.get(&key);
         require(outcome.is_none(), || format!("{key:?} was sent again before {outcome:?} was on disk"))
     }
@@ -108,7 +131,9 @@ impl Oracle {
         require(!session.is_gone, || "an endpoint that is gone was sent a request".to_owned())?;
         let not_before = session.not_before;
         let has_waited = not_before.is_none_or(|not_before| not_before <= latest);
-        require(has_waited, || format!("a request was sent at {now}, but the endpoint was to rest until {not_before:?}"))?;
+        require(has_waited, || {
+            format!("a request was sent at {now}, but the endpoint was to rest until {not_before:?}")
+        })?;
         if let Some(closed_at) = session.closed_at.filter(|closed_at| *closed_at < now) {
             let (since, in_flight) = (now.duration_since(closed_at), session.in_flight.len());
             require(in_flight == 0 && since.unsigned_abs() >= PROBE_DISTANCE, || {
@@ -140,23 +165,30 @@ impl Oracle {
         (outcome, asked_seconds): (Outcome, u64),
         now: Timestamp,
     ) -> bool {
-        let attempt = self.fan_outs[&key.0].deliveries[&key.1].attempts + 1;
         let session = self.session(number);
-        session.in_flight.retain(|other| *other != key);
+        let attempt = session.land(key);
         session.unsettled.insert(key, (attempt, outcome));
-        session.hear(outcome, asked_seconds, now)
+        let probe = session.probe.take_if(|probe| *probe == key);
+        let kind = probe.map_or(AttemptKind::Ordinary, |_| AttemptKind::Probe);
+        session.hear(outcome, asked_seconds, now, kind)
     }
 
     /// A request was dropped before it had come back. That takes a reason.
     pub(crate) fn dropped(&mut self, number: SessionNumber, key: Key) -> Held {
         let session = self.session(number);
-        session.in_flight.retain(|other| *other != key);
+        session.land(key);
         require(session.excuse.is_some(), || format!("{key:?} was dropped in mid-flight without a reason"))
     }
 }
 
 impl Session {
-    fn hear(&mut self, outcome: Outcome, asked_seconds: u64, now: Timestamp) -> bool {
+    /// A request is no longer on its way; the number of its attempt.
+    fn land(&mut self, key: Key) -> u16 {
+        let place = self.in_flight.iter().position(|(other, _)| *other == key);
+        place.map_or(0, |place| self.in_flight.swap_remove(place).1)
+    }
+
+    fn hear(&mut self, outcome: Outcome, asked_seconds: u64, now: Timestamp, kind: AttemptKind) -> bool {
         match outcome {
             Outcome::Answered(410) => self.is_gone = true,
             Outcome::Answered(429) => {
@@ -165,10 +197,12 @@ impl Session {
             }
             Outcome::Answered(408 | 425 | 500..) | Outcome::Failed(_) => {
                 self.failures_in_row += 1;
-                if self.failures_in_row >= FAILURES_TO_CLOSE {
+                let is_closing = self.failures_in_row == FAILURES_TO_CLOSE;
+                // What was on its way when the lane closed comes back without making the wait longer.
+                if is_closing || kind == AttemptKind::Probe {
                     self.closed_at = Some(now);
-                    return self.failures_in_row == FAILURES_TO_CLOSE;
                 }
+                return is_closing;
             }
             Outcome::Answered(_) => (self.failures_in_row, self.closed_at) = (0, None),
         }
