@@ -142,9 +142,9 @@ impl FaultyLanes {
         }
     }
 
-    /// The dead ask nothing.
+    /// The dead ask nothing, and a broken run goes nowhere.
     async fn alive(&self) {
-        if !self.run.is_alive() {
+        if !self.run.is_alive() || self.simulation.is_broken() {
             std::future::pending::<()>().await;
         }
     }
@@ -236,6 +236,9 @@ impl Lanes for FaultyLanes {
     ) -> StoreResult<Vec<Recipient>> {
         self.simulation.stir();
         let mut page = self.read(self.simulation.store.audience_page(account, fan_out, after, limit)).await?;
+        if page.len() == limit {
+            self.simulation.saw(Sometimes::ManyPages);
+        }
         if self.simulation.sabotage == Sabotage::SkipsPeople && self.simulation.dice().one_in(SABOTAGE_ONE_IN) {
             page.pop();
         }
@@ -245,7 +248,11 @@ impl Lanes for FaultyLanes {
     async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Vec<Retry>> {
         self.simulation.stir();
         let hurry = if self.simulation.sabotage == Sabotage::HurriesRetries { HURRY } else { Duration::ZERO };
-        self.read(self.simulation.store.due_retries(lease, now + hurry, limit)).await
+        let due = self.read(self.simulation.store.due_retries(lease, now + hurry, limit)).await?;
+        if due.len() == limit {
+            self.simulation.saw(Sometimes::ManyRetries);
+        }
+        Ok(due)
     }
 
     async fn settle(&self, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled> {

@@ -69,7 +69,7 @@ struct SimulatedWay {
 
 impl Way for SimulatedWay {
     fn post(&self, headers: HeaderMap, body: Bytes, total: Duration) -> Posting {
-        if !self.run.is_alive() {
+        if !self.run.is_alive() || self.simulation.is_broken() {
             return Box::pin(std::future::pending());
         }
         let simulation = &self.simulation;

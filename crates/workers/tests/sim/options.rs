@@ -71,6 +71,8 @@ pub(crate) enum Act {
 const FAULT_PHASE_MS: [u64; 4] = [5_000, 30_000, 90_000, 240_000];
 /// One run in so many has nothing go wrong but receivers.
 const CALM_ONE_IN: u64 = 6;
+/// One run in so many has a large audience, which takes as long as twenty others.
+const CROWD_ONE_IN: u64 = 200;
 /// What a clock may be stepped by, in milliseconds: less and more than a lease, forward and back.
 const STEPS_MS: [i64; 8] = [-3_600_000, -60_000, -1_500, 1_500, 20_000, 60_000, 3_600_000, 300_000];
 
@@ -91,11 +93,22 @@ impl Options {
             acts: Vec::new(),
             fault_phase_ms: dice.pick(&FAULT_PHASE_MS),
         };
+        if dice.one_in(CROWD_ONE_IN) {
+            options.gather_crowd(&mut dice);
+        }
         if !options.is_calm && dice.one_in(2) {
             options.store = StoreFaults::draw(&mut dice);
         }
         options.acts = options.draw_acts(&mut dice);
         options
+    }
+
+    /// More people than one page holds, and receivers quick enough for them.
+    fn gather_crowd(&mut self, dice: &mut Dice) {
+        self.people = dice.between(520, 600) as usize;
+        self.window = 16;
+        self.endpoints.truncate(2);
+        self.endpoints.iter_mut().for_each(|endpoint| endpoint.latency_ms_max = endpoint.latency_ms_max.min(20));
     }
 
     /// The store never fails and answers at once.

@@ -47,7 +47,7 @@ impl Oracle {
         match self.session(request.session).superseded_at {
             // It cannot know what the new owner does, and reads what that one has written; so it may repeat it, until
             // it learns that there is one.
-            Some(since) => self.is_about_to_notice(since)?,
+            Some(since) => self.is_about_to_notice(since, request.session)?,
             None => {
                 self.is_not_in_hand(key, request)?;
                 self.is_not_finished(key)?;
@@ -90,7 +90,11 @@ impl Oracle {
         })
     }
 
-    fn is_about_to_notice(&self, since: Instant) -> Held {
+    fn is_about_to_notice(&self, since: Instant, number: SessionNumber) -> Held {
+        let session = &self.sessions[number.0];
+        let newest = self.newest.get(&session.lease.endpoint).map(|newest| &self.sessions[newest.0]);
+        let is_doubled = newest.is_some_and(|newest| newest.is_open && newest.owner == session.owner);
+        require(!is_doubled, || "one process works on a lane twice at a time".to_owned())?;
         let stale_for = since.elapsed();
         require(!self.is_store_sound || stale_for <= STALE_MAX, || {
             format!("a lane went on sending {stale_for:?} after another owner had it")
@@ -150,7 +154,7 @@ impl Oracle {
         // Read again later, the endpoint's health is only the lane's own, and older.
         if !std::mem::replace(&mut session.is_open, true) {
             match work.endpoint.health {
-                LaneState::Open { until, .. } => session.not_before = Some(until),
+                LaneState::Open { until, .. } => session.find_closed(until),
                 LaneState::Gone { .. } => session.is_gone = true,
                 LaneState::Healthy { .. } | LaneState::SlowStart { .. } => {}
             }
@@ -182,6 +186,13 @@ impl Oracle {
 }
 
 impl Session {
+    /// The endpoint was failing before this owner's time, and may get its next probe then.
+    fn find_closed(&mut self, until: Timestamp) {
+        self.not_before = Some(until);
+        self.failures_in_row = FAILURES_TO_CLOSE;
+        self.closed_at = Some(until - PROBE_DISTANCE);
+    }
+
     /// A request is no longer on its way; the number of its attempt.
     fn land(&mut self, key: Key) -> u16 {
         let place = self.in_flight.iter().position(|(other, _)| *other == key);
