@@ -63,8 +63,9 @@ fn is_refused(number: u64, endpoint: &EndpointOptions) -> bool {
 
 fn counts_agree(found: &FanOutProgress, ledger: &FanOutLedger) -> Held {
     let count = |end| ledger.deliveries.values().filter(|delivery| delivery.finished == Some(end)).count() as u64;
-    let counted = (found.state, found.delivered, found.retrying, found.abandoned);
-    let expected = (FanOutState::Swept, count(End::Delivered), 0, count(End::Abandoned));
+    let counted = (found.state, found.delivered, found.retrying + found.held, found.abandoned, found.called_off);
+    let (delivered, abandoned) = (count(End::Delivered), count(End::Abandoned));
+    let expected = (FanOutState::Swept, delivered, 0, abandoned, count(End::Superseded));
     if counted == expected { Ok(()) } else { Err(format!("{} counts {counted:?}, not {expected:?}", found.id)) }
 }
 
@@ -77,6 +78,7 @@ fn log_agrees(id: FanOutId, ledger: &FanOutLedger, log: &Log) -> Held {
         let status = delivery.finished.map(|end| match end {
             End::Delivered => DeliveryStatus::Delivered,
             End::Abandoned => DeliveryStatus::Abandoned,
+            End::Superseded => DeliveryStatus::Superseded,
         });
         let expected = status.map(|status| (status, delivery.attempts));
         if found != expected {

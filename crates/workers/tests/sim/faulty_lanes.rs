@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use provider::frontier::Place;
 use provider::lane::LaneState;
 use store::{
-    Exception, ExceptionState, FanOut, LaneWork, Lanes, Lease, Recipient, Retry, Settled, Settlement, StoreError,
+    Due, Exception, ExceptionState, FanOut, LaneWork, Lanes, Lease, Recipient, Room, Settled, Settlement, StoreError,
     StoreResult,
 };
 use tokio::sync::oneshot;
@@ -156,10 +156,10 @@ impl FaultyLanes {
 
 #[async_trait]
 impl Lanes for FaultyLanes {
-    async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, limit: usize) -> StoreResult<Vec<Lease>> {
+    async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, room: Room) -> StoreResult<Vec<Lease>> {
         let run = self.run.clone();
         let effect = move |simulation: &Simulation| {
-            let leases = done(simulation.store.claim(owner, now, lease_for, limit))?;
+            let leases = done(simulation.store.claim(owner, now, lease_for, room))?;
             leases.iter().for_each(|lease| claimed(simulation, &run, *lease, (now, lease_for)));
             Ok(leases)
         };
@@ -245,11 +245,11 @@ impl Lanes for FaultyLanes {
         Ok(page)
     }
 
-    async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Vec<Retry>> {
+    async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Due> {
         self.simulation.stir();
         let hurry = if self.simulation.sabotage == Sabotage::HurriesRetries { HURRY } else { Duration::ZERO };
         let due = self.read(self.simulation.store.due_retries(lease, now + hurry, limit)).await?;
-        if due.len() == limit {
+        if due.retries.len() == limit {
             self.simulation.saw(Sometimes::ManyRetries);
         }
         Ok(due)
@@ -259,7 +259,7 @@ impl Lanes for FaultyLanes {
         self.simulation.stir();
         let (refusal, settled) = self.write(move |simulation| settle(simulation, lease, &settlement)).await;
         match (&settled, refusal) {
-            (Ok(settled), _) => self.simulation.oracle().heard(lease, *settled),
+            (Ok(_), _) => {}
             (Err(StoreError::Fenced), _) => {
                 self.simulation.saw(Sometimes::FencedSettle);
                 self.excuse(lease, "its outcomes were refused");
@@ -295,7 +295,7 @@ fn settle(simulation: &Simulation, lease: Lease, settlement: &Arc<Settlement>) -
     let mut lease = lease;
     match simulation.sabotage {
         Sabotage::ForgetsSettlements if simulation.dice().one_in(SABOTAGE_ONE_IN) => {
-            return Ok(Settled { is_paused: false });
+            return Ok(Settled { signal: 0 });
         }
         Sabotage::IgnoresEpochs => lease = simulation.oracle().newest_of(lease),
         Sabotage::MovesCursorsFirst if simulation.dice().one_in(SABOTAGE_ONE_IN) => {
@@ -316,6 +316,10 @@ fn write_down(simulation: &Simulation, lease: Lease, settlement: &Arc<Settlement
         Some(LaneState::SlowStart { .. }) => simulation.saw(Sometimes::SlowStarted),
         Some(LaneState::Open { failures: 2.., .. }) => simulation.saw(Sometimes::Probed),
         _ => {}
+    }
+    let is_superseded = |exception: &Exception| matches!(exception.state, ExceptionState::Superseded { .. });
+    if settlement.exceptions.iter().any(is_superseded) {
+        simulation.saw(Sometimes::Outdated);
     }
     let is_abandoned = |exception: &Exception| matches!(exception.state, ExceptionState::Abandoned { .. });
     if settlement.exceptions.iter().any(is_abandoned) {

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wire::{EndpointId, NodeId};
-use workers::{Context, LaneSupervisor};
+use workers::{Bounds, Context, LaneSupervisor};
 
 use crate::chance::Luck;
 use crate::faulty_lanes::FaultyLanes;
@@ -94,7 +94,7 @@ impl Machine {
             clock: self.clock.clone(),
             chance: Arc::new(Luck::new(number)),
             hint: hint.clone(),
-            window: self.simulation.options.window,
+            bounds: Bounds::default(),
         };
         let mut node = [7; 16];
         node[..8].copy_from_slice(&number.to_be_bytes());

@@ -71,6 +71,8 @@ pub(crate) struct Delivery {
 pub(crate) enum End {
     Delivered,
     Abandoned,
+    /// A newer version of the series arrived before it.
+    Superseded,
 }
 
 /// One owner's time with a lane.

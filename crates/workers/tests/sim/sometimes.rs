@@ -62,6 +62,7 @@ sometimes! {
     Unsubscribed = "a subscription ended with work owed",
     Subscribed = "a subscription was made while others ran",
     Filtered = "a subscription did not match",
+    Outdated = "a retry ended because a newer version had arrived",
     ManyPages = "an audience took more than one page",
     ManyRetries = "more retries were due than one query brings",
     SaveUnheard = "a save was kept, and its author was not told",

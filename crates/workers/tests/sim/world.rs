@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use provider::api_key::ApiKey;
 use provider::fan_out::fan_out_id;
+use provider::settings::EndpointSettings;
 use store::{
     Account, Accounts, Catalog, Ending, EndpointChange, EndpointSwitch, Group, LateRegistration, Mango, NewEvent,
     NewMember, NewSubscription, Roster, SaveSeries, StoreError, StoreResult, Subscriptions,
@@ -57,6 +58,8 @@ impl World {
         }
         for (place, endpoint) in options.endpoints.iter().enumerate() {
             self.subscribe(place, endpoint.filter);
+            let settings = EndpointSettings { concurrency_max: options.window, ..EndpointSettings::default() };
+            self.change(endpoint_id(place), EndpointChange::Serve(settings));
         }
     }
 
@@ -190,7 +193,7 @@ impl World {
     pub(crate) fn resume(&mut self, place: usize) {
         let id = endpoint_id(place);
         let Some(endpoint) = made(self.simulation.store.endpoint(ACCOUNT, id)) else { return };
-        let is_gone = endpoint.health.name() == "gone";
+        let is_gone = endpoint.health.is_ended();
         if is_gone || endpoint.switch == EndpointSwitch::Paused {
             self.simulation.saw(if is_gone { Sometimes::GoneForgiven } else { Sometimes::Resumed });
             self.change(id, EndpointChange::Resume);

@@ -51,6 +51,7 @@ impl Oracle {
             None => {
                 self.is_not_in_hand(key, request)?;
                 self.is_not_finished(key)?;
+                self.is_not_outdated(key, request)?;
                 self.is_the_next_attempt_and_due(key, request)?;
             }
         }
@@ -106,6 +107,14 @@ impl Oracle {
         require(finished.is_none(), || format!("{key:?} was sent although the disk says {finished:?}"))
     }
 
+    /// An older version must not follow a newer one.
+    fn is_not_outdated(&self, key: Key, request: &Request<'_>) -> Held {
+        let came_back = &self.sessions[request.session.0].unsettled;
+        let has_arrived = |newer: &Key| came_back.get(newer).is_some_and(|(_, outcome)| outcome.is_delivered());
+        let overtaken = self.newer(key).any(|(newer, _)| has_arrived(&newer)) || self.has_newer_on_disk(key);
+        require(!overtaken, || format!("{key:?} was sent after a newer version had arrived"))
+    }
+
     fn is_not_in_hand(&mut self, key: Key, request: &Request<'_>) -> Held {
         let session = self.session(request.session);
         let is_on_its_way = session.in_flight.iter().any(|(other, _)| *other == key);
@@ -151,13 +160,18 @@ impl Oracle {
     pub(crate) fn opened(&mut self, number: SessionNumber, work: &LaneWork) {
         let session = self.session(number);
         session.told_paused = work.endpoint.switch == EndpointSwitch::Paused;
-        // Read again later, the endpoint's health is only the lane's own, and older.
-        if !std::mem::replace(&mut session.is_open, true) {
-            match work.endpoint.health {
-                LaneState::Open { until, .. } => session.find_closed(until),
-                LaneState::Gone { .. } => session.is_gone = true,
-                LaneState::Healthy { .. } | LaneState::SlowStart { .. } => {}
-            }
+        let is_first = !std::mem::replace(&mut session.is_open, true);
+        match work.endpoint.health {
+            // The owner may have said that it is well again.
+            LaneState::Healthy { failures: 0 } => session.find_well(),
+            // Read again later, it is only the lane's own, and older.
+            LaneState::Open { until, .. } if is_first => session.find_closed(until),
+            LaneState::Gone { .. } | LaneState::Disabled { .. } if is_first => session.is_gone = true,
+            LaneState::Healthy { .. }
+            | LaneState::SlowStart { .. }
+            | LaneState::Open { .. }
+            | LaneState::Gone { .. }
+            | LaneState::Disabled { .. } => {}
         }
     }
 
@@ -191,6 +205,10 @@ impl Session {
         self.not_before = Some(until);
         self.failures_in_row = FAILURES_TO_CLOSE;
         self.closed_at = Some(until - PROBE_DISTANCE);
+    }
+
+    fn find_well(&mut self) {
+        (self.failures_in_row, self.closed_at, self.not_before, self.is_gone) = (0, None, None, false);
     }
 
     /// A request is no longer on its way; the number of its attempt.

@@ -1,7 +1,7 @@
 //! Rules of commits: only what happened, each attempt once and in order, and no cursor beyond what is kept.
 
 use provider::segment::{Entry, unpack};
-use store::{Exception, ExceptionState, Lease, Settled, Settlement};
+use store::{Exception, ExceptionState, Lease, Settlement};
 use wire::FanOutId;
 
 use super::{End, Held, Key, Oracle, SessionNumber, require};
@@ -37,13 +37,6 @@ impl Oracle {
             self.fan_outs.get_mut(id).ok_or_else(|| format!("{id} is unknown"))?.is_swept = true;
         }
         Ok(())
-    }
-
-    /// The lane has heard of its commit.
-    pub(crate) fn heard(&mut self, lease: Lease, settled: Settled) {
-        if let Some(number) = self.session_of(lease) {
-            self.session(number).told_paused = settled.is_paused;
-        }
     }
 
     fn attempt_is_on_disk(&mut self, session: SessionNumber, id: FanOutId, entry: &Entry) -> Held {
@@ -83,6 +76,16 @@ impl Oracle {
                 })?;
                 self.finish(key, End::Abandoned)
             }
+            ExceptionState::Superseded { attempts } => {
+                let made = delivery.attempts;
+                require(attempts == made, || format!("{key:?} ended after {made} attempts, {attempts} by its row"))?;
+                require(self.has_newer_on_disk(key), || format!("{key:?} was superseded by nothing newer"))?;
+                self.finish(key, End::Superseded)
+            }
+            // Nobody in these runs gives such an order.
+            ExceptionState::Held { .. } | ExceptionState::Skipped { .. } => {
+                Err(format!("{key:?} is {:?}, which nobody asked for", exception.state))
+            }
         }
     }
 
@@ -105,6 +108,21 @@ impl Oracle {
             let number = forgotten.map(|(number, _)| *number);
             format!("{id} was passed up to {last}, but {number:?} is neither finished nor kept for later")
         })
+    }
+
+    /// The same person has a newer version of the series from the same endpoint, by the disk.
+    pub(super) fn has_newer_on_disk(&self, key: Key) -> bool {
+        self.newer(key).any(|(_, delivery)| delivery.finished == Some(End::Delivered))
+    }
+
+    /// The same person's deliveries of newer versions of the series to the same endpoint.
+    pub(super) fn newer(&self, (id, number): Key) -> impl Iterator<Item = (Key, &super::Delivery)> {
+        let own = &self.fan_outs[&id];
+        let is_newer = move |other: &super::FanOutLedger| {
+            (other.endpoint, other.series) == (own.endpoint, own.series) && other.version > own.version
+        };
+        let newer = self.fan_outs.iter().filter(move |(_, other)| is_newer(other));
+        newer.filter_map(move |(id, other)| Some(((*id, number), other.deliveries.get(&number)?)))
     }
 
     fn finish(&mut self, key: Key, end: End) -> Held {
