@@ -226,7 +226,9 @@ impl Session {
             }
             Outcome::Answered(408 | 425 | 500..) | Outcome::Failed(_) => {
                 self.failures_in_row += 1;
-                let is_closing = self.failures_in_row == FAILURES_TO_CLOSE;
+                let asks_for_time = asked_seconds > 0 && matches!(outcome, Outcome::Answered(502..=504));
+                let is_enough = asks_for_time || self.failures_in_row >= FAILURES_TO_CLOSE;
+                let is_closing = is_enough && self.closed_at.is_none();
                 // What was on its way when the lane closed comes back without making the wait longer.
                 if is_closing || kind == AttemptKind::Probe {
                     self.closed_at = Some(now);
