@@ -97,8 +97,14 @@ struct Session {
     failures_in_row: u32,
     /// On its machine's clock.
     closed_at: Option<Timestamp>,
+    /// The first failure of a row, or the last of a probe.
+    rests_from: Timestamp,
     /// The one request that may find out whether the endpoint is back.
     probe: Option<Key>,
+    /// Its owner has said that the endpoint is well.
+    is_trusted: bool,
+    /// Of the last order that the lane has read.
+    signal: u64,
     not_before: Option<Timestamp>,
     is_gone: bool,
 }

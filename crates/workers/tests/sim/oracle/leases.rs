@@ -113,7 +113,10 @@ impl Session {
             told_paused: false,
             failures_in_row: 0,
             closed_at: None,
+            rests_from: Timestamp::UNIX_EPOCH,
             probe: None,
+            is_trusted: false,
+            signal: 0,
             not_before: None,
             is_gone: false,
         }

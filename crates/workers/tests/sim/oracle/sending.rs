@@ -147,8 +147,8 @@ impl Oracle {
         require(has_waited, || {
             format!("a request was sent at {now}, but the endpoint was to rest until {not_before:?}")
         })?;
-        if let Some(closed_at) = session.closed_at.filter(|closed_at| *closed_at < now) {
-            let (since, in_flight) = (now.duration_since(closed_at), session.in_flight.len());
+        if session.closed_at.is_some_and(|closed_at| closed_at < now) {
+            let (since, in_flight) = (now.duration_since(session.rests_from), session.in_flight.len());
             require(in_flight == 0 && since.unsigned_abs() >= PROBE_DISTANCE, || {
                 format!("a failing endpoint was sent a request after {since:#}, with {in_flight} others on their way")
             })?;
@@ -161,12 +161,13 @@ impl Oracle {
         let session = self.session(number);
         session.told_paused = work.endpoint.switch == EndpointSwitch::Paused;
         let is_first = !std::mem::replace(&mut session.is_open, true);
+        let has_ordered = std::mem::replace(&mut session.signal, work.signal) != work.signal && !is_first;
         match work.endpoint.health {
-            // The owner may have said that it is well again.
-            LaneState::Healthy { failures: 0 } => session.find_well(),
-            // Read again later, it is only the lane's own, and older.
             LaneState::Open { until, .. } if is_first => session.find_closed(until),
             LaneState::Gone { .. } | LaneState::Disabled { .. } if is_first => session.is_gone = true,
+            // Its owner may have said that it is well again.
+            LaneState::Healthy { failures: 0 } if has_ordered => session.find_well(),
+            // Read again without an order it is only the lane's own, and older.
             LaneState::Healthy { .. }
             | LaneState::SlowStart { .. }
             | LaneState::Open { .. }
@@ -204,11 +205,13 @@ impl Session {
     fn find_closed(&mut self, until: Timestamp) {
         self.not_before = Some(until);
         self.failures_in_row = FAILURES_TO_CLOSE;
-        self.closed_at = Some(until - PROBE_DISTANCE);
+        (self.closed_at, self.rests_from) = (Some(until - PROBE_DISTANCE), until - PROBE_DISTANCE);
     }
 
+    /// From here on only the lane knows since when its endpoint fails: it believes its owner where it had written that
+    /// the endpoint was failing, and itself where it had not.
     fn find_well(&mut self) {
-        (self.failures_in_row, self.closed_at, self.not_before, self.is_gone) = (0, None, None, false);
+        (self.closed_at, self.not_before, self.is_gone, self.is_trusted) = (None, None, false, true);
     }
 
     /// A request is no longer on its way; the number of its attempt.
@@ -225,13 +228,19 @@ impl Session {
                 self.not_before = self.not_before.max(Some(until));
             }
             Outcome::Answered(408 | 425 | 500..) | Outcome::Failed(_) => {
+                if self.failures_in_row == 0 {
+                    self.rests_from = now;
+                }
                 self.failures_in_row += 1;
                 let asks_for_time = asked_seconds > 0 && matches!(outcome, Outcome::Answered(502..=504));
                 let is_enough = asks_for_time || self.failures_in_row >= FAILURES_TO_CLOSE;
-                let is_closing = is_enough && self.closed_at.is_none();
-                // What was on its way when the lane closed comes back without making the wait longer.
-                if is_closing || kind == AttemptKind::Probe {
+                let is_closing = is_enough && self.closed_at.is_none() && !self.is_trusted;
+                // From a slow start the first failure closes a lane, and the others were on their way: so the first wait
+                // is counted from there.
+                if is_closing {
                     self.closed_at = Some(now);
+                } else if kind == AttemptKind::Probe && !self.is_trusted {
+                    (self.closed_at, self.rests_from) = (Some(now), now);
                 }
                 return is_closing;
             }
