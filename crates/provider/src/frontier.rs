@@ -51,6 +51,11 @@ impl Frontier {
         self.given_out.push_back((place, Progress::OnItsWay));
     }
 
+    /// Whether this participant, beyond the cursor, was given out.
+    pub fn has_given_out(&self, participant: u64) -> bool {
+        self.given_out.binary_search_by_key(&participant, |(place, _)| place.participant).is_ok()
+    }
+
     /// Notes that a participant is finished (delivered, or kept in a row of its own).
     pub fn finish(&mut self, participant: u64) {
         let found = self.given_out.binary_search_by_key(&participant, |(place, _)| place.participant);

@@ -323,7 +323,8 @@ impl Lane {
     }
 
     fn may_settle(&self) -> bool {
-        !self.commit.is_under_way() && (!self.ledger.is_empty() || self.plan.has_ended_some())
+        let has_news = !self.ledger.is_empty() || self.plan.has_ended_some() || self.plan.waits_for_progress();
+        !self.commit.is_under_way() && has_news
     }
 
     fn settle_if_worth_it(&mut self) {

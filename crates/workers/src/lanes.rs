@@ -39,6 +39,10 @@ pub struct LaneSupervisor {
 
 type Key = (AccountId, EndpointId);
 
+fn key(lease: &Lease) -> Key {
+    (lease.account, lease.endpoint)
+}
+
 impl LaneSupervisor {
     /// A supervisor for this process, `node` being new at each start. It claims nothing more once `stop` holds `true`,
     /// or nobody is left to say so.
@@ -79,13 +83,19 @@ impl LaneSupervisor {
         if self.is_stopped() {
             return Ok(0);
         }
+        let claimed = match room {
+            0 => Vec::new(),
+            lanes => {
+                let full_accounts = self.of_account.iter().filter(|(_, lanes)| **lanes >= LANES_OF_ACCOUNT_MAX);
+                let full_accounts = full_accounts.map(|(account, _)| *account).collect();
+                let room = Room { lanes, full_accounts };
+                self.context.lanes.claim(self.node, self.context.clock.now(), LEASE_FOR, room).await?
+            }
+        };
         let mut leases = std::mem::take(&mut self.held_back);
-        if room > 0 {
-            let full_accounts = self.of_account.iter().filter(|(_, lanes)| **lanes >= LANES_OF_ACCOUNT_MAX);
-            let full_accounts = full_accounts.map(|(account, _)| *account).collect();
-            let room = Room { lanes: room, full_accounts };
-            leases.extend(self.context.lanes.claim(self.node, self.context.clock.now(), LEASE_FOR, room).await?);
-        }
+        // One that was held back for so long that we have claimed its lane again is over.
+        leases.retain(|held| !claimed.iter().any(|lease| key(lease) == key(held)));
+        leases.extend(claimed);
         self.shared.is_crowded.store(leases.len() >= room, Ordering::Relaxed);
         if !leases.is_empty() {
             FailPoint::LaneAfterClaim.pass();
@@ -109,7 +119,7 @@ impl LaneSupervisor {
     }
 
     fn works_on(&self, lease: &Lease) -> bool {
-        self.worked_on.contains(&(lease.account, lease.endpoint))
+        self.worked_on.contains(&key(lease))
     }
 
     fn start(&mut self, lease: Lease) {
@@ -122,8 +132,8 @@ impl LaneSupervisor {
                 }
             }
         });
-        self.lanes.insert(task.id(), (lease.account, lease.endpoint));
-        self.worked_on.insert((lease.account, lease.endpoint));
+        self.lanes.insert(task.id(), key(&lease));
+        self.worked_on.insert(key(&lease));
         *self.of_account.entry(lease.account).or_default() += 1;
     }
 

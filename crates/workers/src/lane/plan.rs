@@ -83,6 +83,8 @@ pub(crate) struct Plan {
     work_wanted: bool,
     /// Rises when all that was read before is to be read again.
     reading: u64,
+    /// A commit has ended that no query knows of yet.
+    has_committed: bool,
     /// Fan-outs in hand: a query may still show one as it was before its last commit.
     taken_up: HashSet<FanOutId>,
 }
@@ -104,6 +106,7 @@ impl Plan {
             more_retries: None,
             work_wanted: false,
             reading: 0,
+            has_committed: false,
             taken_up: HashSet::new(),
         }
     }
@@ -189,6 +192,12 @@ impl Plan {
         !self.ended.is_empty()
     }
 
+    /// Somebody waits for another version's end, and the store does not know yet how far that one has got: those whom it
+    /// found finished before a crash bring no outcome that would be committed by itself.
+    pub(crate) fn waits_for_progress(&self) -> bool {
+        self.sweeps.iter().any(Sweep::has_aside) && self.sweeps.iter().any(Sweep::has_unsaved_progress)
+    }
+
     /// Adds to a settlement how far the fan-outs have got.
     pub(crate) fn note_progress(&mut self, settlement: &mut Settlement, now: Timestamp) {
         settlement.exceptions.append(&mut self.ended);
@@ -215,6 +224,7 @@ impl Plan {
         self.sweeps.iter_mut().for_each(Sweep::end_commit);
         self.rows.end_commit();
         self.retried.end_commit();
+        self.has_committed = true;
     }
 
     /// Nothing at hand, nothing being read and nothing more to read.
@@ -281,6 +291,9 @@ impl Plan {
 
     /// From here on what is read knows all that is committed.
     fn begin_query(&mut self) {
+        if std::mem::take(&mut self.has_committed) {
+            self.put_back_overtaken();
+        }
         self.rows.begin_query();
         self.retried.begin_query();
         self.sweeps.iter_mut().for_each(Sweep::begin_query);
@@ -292,6 +305,18 @@ impl Plan {
             }
             !is_over
         });
+    }
+
+    /// A retry that waits for another version's end was read before that end, which may have outdated it.
+    fn put_back_overtaken(&mut self) {
+        for (letter, retry) in std::mem::take(&mut self.retries) {
+            let participant = retry.recipient.place.participant;
+            if self.must_wait(&letter, participant) {
+                self.rows.put_back((retry.fan_out, participant));
+            } else {
+                self.retries.push_back((letter, retry));
+            }
+        }
     }
 
     fn read_work(&mut self) -> Option<Fetching> {

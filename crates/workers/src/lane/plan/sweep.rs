@@ -107,6 +107,15 @@ impl Sweep {
         self.waiting.len()
     }
 
+    pub(crate) fn has_aside(&self) -> bool {
+        !self.aside.is_empty()
+    }
+
+    /// The cursor has moved since the last commit began.
+    pub(crate) fn has_unsaved_progress(&self) -> bool {
+        self.frontier.cursor() != self.known.committing
+    }
+
     pub(crate) fn read_to(&self) -> Place {
         self.read_to
     }
@@ -137,10 +146,14 @@ impl Sweep {
         self.known.to_queries = self.known.committed;
     }
 
-    /// A request to this participant is on its way, or a query may not know its end yet.
+    /// A request to this participant is on its way, or a query may not know its end yet. Who is not in this audience is
+    /// nobody to wait for beyond the cursor: two versions would wait for each other for ever.
     pub(crate) fn may_be_busy_with(&self, participant: u64) -> bool {
-        let is_open = self.known.to_queries.participant < participant && participant <= self.last_given.participant;
-        is_open && !self.aside.iter().any(|recipient| recipient.place.participant == participant)
+        if participant <= self.frontier.cursor().participant {
+            return self.known.to_queries.participant < participant;
+        }
+        let is_aside = || self.aside.iter().any(|recipient| recipient.place.participant == participant);
+        self.frontier.has_given_out(participant) && !is_aside()
     }
 
     /// Nothing is left to do here now, and every query knows that.
