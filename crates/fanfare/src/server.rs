@@ -188,7 +188,7 @@ fn readiness(store: SqliteStore, is_ready: Arc<AtomicBool>) -> web::ReadinessChe
             if latest.is_some_and(|at| at.elapsed() < READINESS_INTERVAL) {
                 return store.check_standing();
             }
-            let checked = store.check_writable().await;
+            let checked = store.check_space().and(store.check_writable().await);
             *latest = checked.is_ok().then(Instant::now);
             checked
         })

@@ -27,8 +27,9 @@ mod writer;
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::sys::statvfs::statvfs;
 use rusqlite::Connection;
-use store::StoreResult;
+use store::{StoreError, StoreResult};
 use tokio::sync::Mutex;
 use webinar::Zones;
 
@@ -38,6 +39,9 @@ pub use writer::CommitStats;
 
 use readers::Readers;
 use writer::Writer;
+
+/// Bytes that must be left for a server to count as ready: the log of a busy second.
+const SPACE_MIN: u64 = 8 * 1024 * 1024;
 
 /// A database file, open. Cheap to clone; the writer thread ends with the last clone.
 #[derive(Clone)]
@@ -109,6 +113,16 @@ impl SqliteStore {
     pub async fn check_writable(&self) -> StoreResult<()> {
         self.check_standing()?;
         self.writer.write(rewrite_header).await
+    }
+
+    /// Whether the file system has space for what may come. A small write finds room on a disk that is as good as full.
+    pub fn check_space(&self) -> StoreResult<()> {
+        let of_disk = statvfs(self.readers.path()).map_err(|error| StoreError::broken(std::io::Error::from(error)))?;
+        let left = of_disk.blocks_available() as u64 * of_disk.fragment_size() as u64;
+        if left >= SPACE_MIN {
+            return Ok(());
+        }
+        Err(StoreError::Unwritable(format!("the disk is full but for {} KiB", left / 1024)))
     }
 
     /// Completes, with the reason, once the disk has failed at a commit. What is acknowledged is safe, and nothing more

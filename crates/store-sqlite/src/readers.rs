@@ -25,6 +25,10 @@ impl Readers {
         Readers { path: Arc::new(path.to_owned()), idle: Arc::default(), places: Arc::new(Semaphore::new(READERS_MAX)) }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Runs `read` in one read transaction, so that all its queries see one state.
     pub(crate) async fn read<T: Send + 'static>(
         &self,

@@ -130,13 +130,28 @@ async fn a_full_disk_acknowledges_nothing_and_takes_all_when_there_is_space() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_file_system_fills_up_and_is_emptied_again_without_a_restart() {
     let mut world = World::with_members(40).await;
-    let Some((server, database)) = Server::start_on_small_disk(&world.database(), 4 << 20).await else {
+    let Some((server, database)) = Server::start_on_small_disk(&world.database(), 16 << 20).await else {
         return skip("a small file system needs unshare, mount and the right to use them; run it as root");
     };
     world.move_to(database);
     assert!(world.announce(server.address).await.is_some());
+    world.wait_until_everything_is_delivered(&server).await;
+    sleep(IDLE).await;
     let ballast = world.database().with_file_name("ballast");
+    assert_eq!(ready(server.address).await.0, 200);
     fill(&ballast);
+    // Nobody has met the full disk yet, and a small write may find room.
+    let told = async {
+        loop {
+            let (status, answer) = ready(server.address).await;
+            if status == 503 {
+                return answer;
+            }
+            sleep(LOOK_AGAIN_AFTER).await;
+        }
+    };
+    let answer = timeout(PATIENCE, told).await.expect("it looks at the space that is left");
+    assert!(answer["detail"].as_str().unwrap().contains("the disk is full but for"), "{answer}");
     // The log may have space of its own left; it is soon used up.
     let refused = async { while world.send_one(server.address).await.is_some() {} };
     timeout(PATIENCE, refused).await.expect("the disk is full");
