@@ -6,4 +6,5 @@ pub(crate) mod deliveries;
 pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod inbox;
+pub(crate) mod notices;
 pub(crate) mod serve;

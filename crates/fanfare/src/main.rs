@@ -39,6 +39,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Account(command) => done(block_on(commands::account::run(command))),
         Command::Import(args) => block_on(commands::import::run(args)),
         Command::Deliveries(command) => done(block_on(commands::deliveries::run(command))),
+        Command::Notices(command) => done(block_on(commands::notices::run(command))),
         Command::Inbox(command) => done(block_on(commands::inbox::run(command))),
         // It binds its threads to cores, so it makes its own runtime.
         Command::Bench(command) => done(commands::bench::run(command)),

@@ -15,9 +15,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use web::{Dashboard, Halves, Limits, WebSettings};
-use webinar::Zones;
+use webinar::{RuleUpdate, Zones};
 use wire::NodeId;
-use workers::{Bounds, LaneSupervisor};
+use workers::{Bounds, LaneSupervisor, NoticeSender, RuleWatcher};
 
 use crate::clock::{SystemChance, SystemClock};
 
@@ -33,6 +33,7 @@ pub(crate) struct Parts {
     pub(crate) targets: TargetPolicy,
     pub(crate) dashboard: Dashboard,
     pub(crate) halves: Halves,
+    pub(crate) rule_updates: RuleUpdate,
 }
 
 /// A running server.
@@ -127,7 +128,13 @@ fn lanes(
     };
     let chance: &dyn Chance = &SystemChance;
     let node = NodeId::from_bytes(chance.id_bytes(SystemClock.now()));
-    Ok(LaneSupervisor::new(context, node, stopped).run(DRAIN_TIME))
+    let store = Arc::new(parts.store.clone());
+    let notices = NoticeSender::new(store.clone(), context.clone(), stopped.clone());
+    let rules = RuleWatcher::new(store, context.clone(), parts.zones.clone(), parts.rule_updates, stopped.clone());
+    let lanes = LaneSupervisor::new(context, node, stopped);
+    Ok(async move {
+        tokio::join!(lanes.run(DRAIN_TIME), notices.run(DRAIN_TIME), rules.run());
+    })
 }
 
 fn readiness(store: SqliteStore, is_ready: Arc<AtomicBool>) -> web::ReadinessCheck {

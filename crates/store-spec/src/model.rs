@@ -7,7 +7,9 @@ mod catalog;
 mod inbox;
 mod journal;
 mod lanes;
+mod notices;
 mod roster;
+mod rules;
 mod subscriptions;
 mod tables;
 

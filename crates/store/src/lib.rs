@@ -1,7 +1,8 @@
 //! What Fanfare keeps, as traits in the words of the domain. No SQL here, and no decisions.
 //!
 //! Each trait is one table family: [`Accounts`], [`Roster`] (mangoes, participants, membership), [`Catalog`] (series
-//! and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Backlog`] (orders to them), [`Journal`] (the delivery log) and [`Inbox`].
+//! and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Backlog`] (orders to them), [`Journal`]
+//! (the delivery log), [`Notices`], [`Rules`] (of time zones) and [`Inbox`].
 //! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
 //! that does not exist is `Missing`, an id that is taken `Exists`.
 
@@ -14,8 +15,10 @@ mod fail_point;
 mod inbox;
 mod journal;
 mod lanes;
+mod notices;
 mod page;
 mod roster;
+mod rules;
 mod subscriptions;
 
 pub use accounts::{Account, Accounts, KeyRecord};
@@ -37,13 +40,21 @@ pub use lanes::{
     Due, Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, OPEN_FAN_OUTS_MAX, Recipient, Retry,
     Room, Settled, Settlement,
 };
+pub use notices::{
+    DisabledBecause, NewNotice, NoticeAttempt, NoticeDelivery, NoticeDeliveryState, NoticeErrand, NoticeLease,
+    NoticeRecord, NoticeSubject, Notices,
+};
 pub use page::{PAGE_SIZE_MAX, Page};
 pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, ParticipantRecord, Roster, Targets};
+pub use rules::{Compared, Rules, ToCompare};
 pub use subscriptions::{
     Endpoint, EndpointChange, EndpointSwitch, NewSubscription, Subscribed, SubscriptionRecord, Subscriptions,
 };
 
 /// Everything one database holds: what a server is given.
-pub trait Store: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox {}
+pub trait Store:
+    Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox + Notices + Rules
+{
+}
 
-impl<T: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox> Store for T {}
+impl<T: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox + Notices + Rules> Store for T {}

@@ -17,6 +17,7 @@ mod mangoes;
 pub mod members;
 mod messages;
 mod misfit;
+mod notices;
 mod participants;
 mod problem;
 mod reply;

@@ -13,8 +13,8 @@ use provider::api_key::Scope;
 use crate::app::AppState;
 use crate::problem::Problem;
 use crate::{
-    Halves, dashboard, deliveries, endpoints, enrolment, events, health, integration, mangoes, messages, participants,
-    sources, subscriptions, webinars,
+    Halves, dashboard, deliveries, endpoints, enrolment, events, health, integration, mangoes, messages, notices,
+    participants, sources, subscriptions, webinars,
 };
 
 /// Which half serves a route.
@@ -77,6 +77,7 @@ pub(crate) fn table() -> Vec<Route> {
         route(Provider, PUT, "/api/v1/webinars/{id}", MANAGE, webinars::replace),
         route(Provider, PATCH, "/api/v1/webinars/{id}", MANAGE, webinars::amend),
         route(Provider, DELETE, "/api/v1/webinars/{id}", MANAGE, webinars::cancel),
+        route(Provider, POST, "/api/v1/webinars/{id}/announce", MANAGE, webinars::announce),
         route(Provider, POST, "/api/v1/webinars/{id}/registrations", AUDIENCE, enrolment::into_series),
         route(Provider, DELETE, "/api/v1/webinars/{id}/registrations/{participant}", AUDIENCE, enrolment::out_of_series),
 
@@ -99,6 +100,10 @@ pub(crate) fn table() -> Vec<Route> {
         route(Provider, POST, "/api/v1/endpoints/{id}/resume", MANAGE, endpoints::resume),
         route(Provider, POST, "/api/v1/endpoints/{id}/skip", MANAGE, endpoints::skip),
         route(Provider, POST, "/api/v1/endpoints/{id}/drop", MANAGE, endpoints::drop_backlog),
+
+        route(Provider, GET, "/api/v1/notices", READ, notices::list),
+        route(Provider, GET, "/api/v1/notices/{id}", READ, notices::show),
+        route(Provider, POST, "/api/v1/notices/{id}/read", MANAGE, notices::read),
 
         route(Receiver, POST, "/api/v1/sources", MANAGE, sources::create),
         route(Receiver, GET, "/api/v1/sources", READ, sources::list),

@@ -3,6 +3,7 @@
 mod api;
 mod enrolment;
 mod log;
+mod notices;
 mod registration;
 mod strangers;
 pub(crate) mod world;

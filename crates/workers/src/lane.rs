@@ -4,7 +4,7 @@
 mod commit;
 mod ledger;
 mod plan;
-mod sender;
+pub(crate) mod sender;
 mod share;
 
 use std::mem::discriminant;

@@ -3,7 +3,9 @@
 
 mod lane;
 mod lanes;
+mod notices;
 mod outbound;
+mod rules;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,9 @@ use store::{Chance, Clock, Lanes};
 use tokio::sync::Notify;
 
 pub use lanes::LaneSupervisor;
+pub use notices::NoticeSender;
 pub use outbound::{Outbound, Posting, Way};
+pub use rules::{RuleWatcher, Turn};
 
 /// What the workers of a process share.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ mod crash;
 mod interop;
 mod ledger;
 mod receiver;
+mod rules;
 mod server;
 mod world;
 

@@ -1,7 +1,7 @@
 //! The real binary as a server: started, stopped, killed.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -59,11 +59,19 @@ impl Server {
         arguments: &[&str],
         failing: Option<(FailPoint, u64)>,
     ) -> Option<Server> {
+        let failing = failing.map(|(place, passes)| PathBuf::from(format!("{place}:{passes}")));
+        let environment = failing.iter().map(|failing| ("FANFARE_FAIL_POINT", failing));
+        Server::start_in(database, arguments, &environment.collect::<Vec<_>>()).await
+    }
+
+    /// Starts it with these arguments in this environment.
+    pub(crate) async fn start_in(
+        database: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &PathBuf)],
+    ) -> Option<Server> {
         let mut command = command(database);
-        command.args(arguments);
-        if let Some((place, passes)) = failing {
-            command.env("FANFARE_FAIL_POINT", format!("{place}:{passes}"));
-        }
+        command.args(arguments).envs(environment.iter().copied());
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         while let Some(line) = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap() {

@@ -11,8 +11,8 @@ use store::{
     Account, Endpoint, EndpointSwitch, EventDetail, Exception, ExceptionState, FanOutState, Group, KeyRecord, Mango,
     Page, ParticipantRecord, SeriesRecord, SourceRecord, StoreError, StoreResult, SubscriptionRecord, Targets,
 };
-use webinar::{MangoId, SeriesId, SessionId};
-use wire::{AccountId, EndpointId, EventId, FanOutId, SubscriptionId};
+use webinar::{Announced, MangoId, SeriesId, SessionId};
+use wire::{AccountId, EndpointId, EventId, FanOutId, NoticeId, SubscriptionId};
 
 #[derive(Default)]
 pub(super) struct Tables {
@@ -26,6 +26,7 @@ pub(super) struct Tables {
     pub(super) endpoints: BTreeMap<(AccountId, EndpointId), EndpointRow>,
     pub(super) subscriptions: BTreeMap<(AccountId, SubscriptionId), SubscriptionRecord>,
     pub(super) fan_outs: BTreeMap<(AccountId, FanOutId), FanOutRow>,
+    pub(super) notices: BTreeMap<(AccountId, NoticeId), super::notices::NoticeRow>,
     pub(super) sources: Vec<SourceRecord>,
     pub(super) messages: Vec<super::inbox::MessageRow>,
 }
@@ -36,6 +37,11 @@ pub(super) struct SeriesRow {
     pub(super) sessions: Vec<SessionId>,
     /// Those of all versions.
     pub(super) sessions_ever: Vec<SessionId>,
+    pub(super) announced: Announced,
+    /// When its last session is over, as announced.
+    pub(super) ends_at: Timestamp,
+    /// The version of the tz database it was last compared with.
+    pub(super) compared: String,
 }
 
 pub(super) struct EventRow {

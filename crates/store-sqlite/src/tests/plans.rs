@@ -6,7 +6,7 @@ use wire::AccountId;
 
 use super::Disk;
 use crate::audience::Audience;
-use crate::{backlog, catalog, due, inbox, journal, lanes, subscriptions};
+use crate::{backlog, catalog, due, inbox, journal, lanes, notices, rules, subscriptions};
 
 #[test]
 fn claiming_reads_only_lanes_that_are_due() {
@@ -72,6 +72,19 @@ fn the_inbox_finds_duplicates_and_lists_by_index() {
 #[test]
 fn a_save_looks_for_whom_to_tell_in_its_own_account() {
     Plans::new().of(&subscriptions::to_event_sql()).goes_by(&["subscription USING PRIMARY KEY (account=?)"]);
+}
+
+#[test]
+fn notices_are_found_by_when_they_are_due_and_by_what_they_are_about() {
+    let plans = Plans::new();
+    plans.of(notices::ANY_DUE).goes_by(&["d USING COVERING INDEX notice_delivery_due", "e USING PRIMARY KEY"]);
+    plans.of(notices::LATEST).goes_by(&["notice USING INDEX notice_by_subject"]);
+    plans.of(notices::UNREAD).goes_by(&["notice USING INDEX notice_unread"]);
+}
+
+#[test]
+fn series_to_compare_with_a_newer_tz_database_come_from_their_index_in_order() {
+    Plans::new().of(rules::TO_COMPARE).goes_by(&["series USING COVERING INDEX series_to_compare"]);
 }
 
 fn audience(mangoes: u8, excluded: u8) -> Audience {

@@ -20,7 +20,9 @@ async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
     world.deliver_to_three().await;
     let delivery = world.get("/api/v1/deliveries").await.is(200)["data"][0]["id"].clone();
     let source = world.post("/api/v1/sources", json!({"name": "Shop", "keys": [KEY]})).await.is(201);
+    let notice = world.notice_of(registered["endpoint"]["id"].as_str().unwrap()).await;
     BTreeMap::from([
+        ("notices", notice),
         ("mangoes", mango),
         ("participants", "1".to_owned()),
         ("webinars", text(&saved["id"])),

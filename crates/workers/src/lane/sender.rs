@@ -19,7 +19,7 @@ use wire::{MessageId, ParticipantNumber, Signer, headers};
 use crate::{Context, Posting, Way};
 
 /// The contract gives a receiver 30 s for everything.
-const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(30);
+pub(crate) const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(30);
 /// Beside the shared part a body holds a name, an address, a number and an offset.
 const PERSON_BYTES: usize = 256;
 
@@ -159,14 +159,19 @@ impl Future for Attempting {
 
 fn done(errand: Errand, kind: AttemptKind, exchange: Exchange, clock: &dyn Clock) -> Done {
     let latency = exchange.phases.total;
-    let (outcome, asked_wait) = match exchange.result {
+    let (outcome, asked_wait) = outcome_of(exchange, clock);
+    Done { errand, kind, outcome, asked_wait, latency }
+}
+
+/// What an exchange came to, and the wait that was asked for.
+pub(crate) fn outcome_of(exchange: Exchange, clock: &dyn Clock) -> (Outcome, Option<Duration>) {
+    match exchange.result {
         Ok(answer) => {
             let asked = answer.retry_after.and_then(|text| read_retry_after(&text, clock.now()));
             (Outcome::Answered(answer.status), asked)
         }
         Err(failure) => (Outcome::Failed(failure_of(failure.kind)), None),
-    };
-    Done { errand, kind, outcome, asked_wait, latency }
+    }
 }
 
 fn failure_of(kind: FailureKind) -> Failure {

@@ -4,5 +4,7 @@
 mod backlog;
 mod delivery;
 mod failure;
+mod notices;
 mod receiver;
+mod rules;
 mod world;
