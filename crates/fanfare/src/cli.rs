@@ -12,6 +12,7 @@ use crate::commands::deliveries::DeliveriesCommand;
 use crate::commands::demo::DemoArgs;
 use crate::commands::import::ImportArgs;
 use crate::commands::inbox::InboxCommand;
+use crate::commands::notices::NoticesCommand;
 use crate::commands::participants::ParticipantsCommand;
 use crate::commands::serve::ServeArgs;
 use crate::output::ListFormat;
@@ -47,6 +48,9 @@ pub(crate) enum Command {
     /// Look into the delivery log.
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
+    /// See what needs the account's owner: disabled endpoints, changed rules of time zones.
+    #[command(subcommand)]
+    Notices(NoticesCommand),
     /// Look into the inbox, and make the places it accepts webhooks at.
     #[command(subcommand)]
     Inbox(InboxCommand),

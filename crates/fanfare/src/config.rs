@@ -13,6 +13,7 @@ use provider::target::AllowRule;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use web::{Dashboard, Halves};
+use webinar::RuleUpdate;
 
 use crate::database::{Database, DatabaseArgs};
 use crate::logs::LogFormat;
@@ -33,6 +34,16 @@ pub(crate) enum Half {
     Provider,
     /// Sources and the inbox.
     Receiver,
+}
+
+/// What happens where newer rules of a time zone move sessions that were announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RuleChanges {
+    /// Tell the owner, who decides.
+    Ask,
+    /// Tell the owner and announce the update.
+    Announce,
 }
 
 /// The options of `serve`. None has a default here, so that what was not typed can come from the file.
@@ -58,6 +69,9 @@ pub(crate) struct SettingsArgs {
     /// Run one half only.
     #[arg(long, env = "FANFARE_ONLY", value_enum, value_name = "HALF")]
     only: Option<Half>,
+    /// What to do where newer rules of a time zone move sessions that were announced [default: ask]
+    #[arg(long, env = "FANFARE_RULE_CHANGES", value_enum, value_name = "WHAT")]
+    rule_changes: Option<RuleChanges>,
     /// How the log on stderr is written [default: text]
     #[arg(long, env = "FANFARE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -72,6 +86,7 @@ pub(crate) struct Settings {
     pub(crate) schemes: Schemes,
     pub(crate) dashboard: Dashboard,
     pub(crate) halves: Halves,
+    pub(crate) rule_updates: RuleUpdate,
     pub(crate) log_format: LogFormat,
 }
 
@@ -101,6 +116,10 @@ impl SettingsArgs {
                 None => Halves::Both,
                 Some(Half::Provider) => Halves::Provider,
                 Some(Half::Receiver) => Halves::Receiver,
+            },
+            rule_updates: match self.rule_changes.or(file.rule_changes) {
+                None | Some(RuleChanges::Ask) => RuleUpdate::Waiting,
+                Some(RuleChanges::Announce) => RuleUpdate::Announced,
             },
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
         })
@@ -140,11 +159,13 @@ pub(crate) struct ConfigFile {
     https_only: Option<bool>,
     open_dashboard: Option<bool>,
     only: Option<Half>,
+    rule_changes: Option<RuleChanges>,
     log_format: Option<LogFormat>,
 }
 
 /// The keys of [`ConfigFile`], for suggestions.
-const KEYS: [&str; 7] = ["listen", "database", "allow-target", "https-only", "open-dashboard", "only", "log-format"];
+const KEYS: [&str; 8] =
+    ["listen", "database", "allow-target", "https-only", "open-dashboard", "only", "rule-changes", "log-format"];
 /// Below this likeness (Jaro-Winkler, 0 to 1) a suggestion puzzles more than it helps.
 const LIKENESS_MIN: f64 = 0.7;
 

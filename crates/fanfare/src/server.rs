@@ -16,9 +16,9 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use web::{Dashboard, Halves, Limits, WebSettings};
-use webinar::Zones;
+use webinar::{RuleUpdate, Zones};
 use wire::NodeId;
-use workers::{Bounds, Janitor, LaneSupervisor, TestSender};
+use workers::{Bounds, Janitor, LaneSupervisor, NoticeSender, RuleWatcher, TestSender};
 
 use crate::clock::{SystemChance, SystemClock};
 
@@ -39,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) targets: TargetPolicy,
     pub(crate) dashboard: Dashboard,
     pub(crate) halves: Halves,
+    pub(crate) rule_updates: RuleUpdate,
 }
 
 /// A running server.
@@ -66,7 +67,7 @@ impl Server {
             Halves::Receiver => None,
         };
         let test_send = delivering.clone().map(|context| test_send(TestSender::new(context, parts.zones.clone())));
-        let lanes = delivering.map(|context| lanes(context, stopped.clone()));
+        let lanes = delivering.map(|context| sending(&parts, context, stopped.clone()));
         let context = web::Context {
             store: Arc::new(parts.store.clone()),
             clock: Arc::new(SystemClock),
@@ -163,10 +164,21 @@ fn delivering(parts: &Parts, hint: Arc<Notify>) -> anyhow::Result<workers::Conte
     })
 }
 
-fn lanes(context: workers::Context, stopped: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + use<> {
+/// The loops that send, until they are told to stop.
+fn sending(
+    parts: &Parts,
+    context: workers::Context,
+    stopped: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send + use<> {
     let chance: &dyn Chance = &SystemChance;
     let node = NodeId::from_bytes(chance.id_bytes(SystemClock.now()));
-    LaneSupervisor::new(context, node, stopped).run(DRAIN_TIME)
+    let store = Arc::new(parts.store.clone());
+    let notices = NoticeSender::new(store.clone(), context.clone(), stopped.clone());
+    let rules = RuleWatcher::new(store, context.clone(), parts.zones.clone(), parts.rule_updates, stopped.clone());
+    let lanes = LaneSupervisor::new(context, node, stopped);
+    async move {
+        tokio::join!(lanes.run(DRAIN_TIME), notices.run(DRAIN_TIME), rules.run());
+    }
 }
 
 fn test_send(sender: TestSender) -> web::TestSend {

@@ -3,10 +3,10 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZoneDatabase;
-use webinar::Zones;
+use webinar::{Zones, is_newer_tzdb};
 
 /// Where systems keep theirs.
 const SYSTEM_DIRECTORY: &str = "/usr/share/zoneinfo";
@@ -15,16 +15,20 @@ const VERSION_LINE_BYTES_MAX: u64 = 200;
 /// A zone every release has: a directory without it is not whole.
 const PROBE: &str = "Europe/London";
 
-/// The database to use on this machine.
+/// The database to use on this machine; `TZDIR` says where it is elsewhere, as it does to the C library.
 pub(crate) fn newest() -> Zones {
-    newer_than_bundled(Path::new(SYSTEM_DIRECTORY)).unwrap_or_else(Zones::bundled)
+    let directory = std::env::var_os("TZDIR").filter(|name| !name.is_empty());
+    let directory = directory.map_or_else(|| PathBuf::from(SYSTEM_DIRECTORY), PathBuf::from);
+    newer_than_bundled(&directory).unwrap_or_else(Zones::bundled)
 }
 
 /// The database in `directory`, if it is whole and newer than the bundled one.
 fn newer_than_bundled(directory: &Path) -> Option<Zones> {
     let version = version_of(directory)?;
-    let is_newer = release(&version)? > release(Zones::bundled().version())?;
-    let database = if is_newer { TimeZoneDatabase::from_dir(directory).ok()? } else { return None };
+    if !is_newer_tzdb(&version, Zones::bundled().version()) {
+        return None;
+    }
+    let database = TimeZoneDatabase::from_dir(directory).ok()?;
     database.get(PROBE).ok()?;
     Some(Zones::new(database, version))
 }
@@ -39,14 +43,6 @@ fn version_of(directory: &Path) -> Option<String> {
     };
     let from_version_file = || Some(fs::read_to_string(directory.join("+VERSION")).ok()?.trim().to_owned());
     from_text().or_else(from_version_file)
-}
-
-/// Year and letters of a release such as `2026f`, in an order in which later ones are greater.
-fn release(version: &str) -> Option<(u16, usize, &str)> {
-    let (year, rest) = version.split_at_checked(4)?;
-    let letters = &rest[..rest.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(rest.len())];
-    // After `z` comes `za`: longer is later.
-    (!letters.is_empty()).then_some((year.parse().ok()?, letters.len(), letters))
 }
 
 #[cfg(test)]
@@ -90,11 +86,5 @@ mod tests {
         let system = directory("tzdata.zi", "# version 2999b\n");
         fs::remove_dir_all(system.path().join("Europe")).unwrap();
         assert!(newer_than_bundled(system.path()).is_none());
-    }
-
-    #[test]
-    fn releases_are_ordered_by_year_then_letters() {
-        let ordered = ["1996l", "2009a", "2025b", "2026a", "2026f", "2026f-rearguard", "2026z", "2026za"];
-        assert!(ordered.map(|version| release(version).unwrap()).is_sorted());
     }
 }

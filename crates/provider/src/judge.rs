@@ -92,7 +92,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    fn delay_after(&self, charged: u16) -> Option<Duration> {
+    pub(crate) fn delay_after(&self, charged: u16) -> Option<Duration> {
         self.delays.get(usize::from(charged).saturating_sub(1)).copied()
     }
 }

@@ -9,6 +9,7 @@ pub mod fan_out;
 pub mod frontier;
 pub mod judge;
 pub mod lane;
+pub mod notice;
 pub mod pace;
 pub mod segment;
 pub mod settings;

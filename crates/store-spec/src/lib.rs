@@ -22,7 +22,11 @@ pub mod journal;
 pub mod lanes;
 mod model;
 #[doc(hidden)]
+pub mod notices;
+#[doc(hidden)]
 pub mod roster;
+#[doc(hidden)]
+pub mod rules;
 #[doc(hidden)]
 pub mod settling;
 #[doc(hidden)]

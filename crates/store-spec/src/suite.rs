@@ -179,6 +179,33 @@ macro_rules! suite {
         );
         $crate::sentences!(
             $make,
+            notices,
+            [
+                a_notice_reads_back_and_is_owed_to_those_who_ask_for_its_kind,
+                an_endpoint_is_not_told_of_itself_and_each_other_once,
+                a_webinar_tells_nobody_who_asked_for_notices,
+                a_claimed_notice_is_one_owners_until_its_time_is_over,
+                a_notice_is_sent_until_it_is_delivered_or_given_up,
+                a_notice_to_a_paused_endpoint_waits,
+                accounts_take_turns_at_their_notices,
+                notices_come_newest_first_in_pages_and_are_read_once,
+                the_notices_of_another_account_are_out_of_sight,
+                a_notice_has_an_id_of_its_own_in_an_account_that_exists,
+            ]
+        );
+        $crate::sentences!(
+            $make,
+            rules,
+            [
+                what_was_announced_reads_back,
+                series_to_come_are_compared_once_with_each_tz_database,
+                a_series_that_is_over_is_not_compared,
+                series_to_compare_come_in_pages_those_that_end_soonest_first,
+                the_announcements_of_another_account_are_out_of_sight,
+            ]
+        );
+        $crate::sentences!(
+            $make,
             inbox,
             [
                 a_source_reads_back_and_its_id_is_given_once,
@@ -255,6 +282,8 @@ mod tests {
             include_str!("lanes.rs"),
             include_str!("settling.rs"),
             include_str!("journal.rs"),
+            include_str!("notices.rs"),
+            include_str!("rules.rs"),
             include_str!("inbox.rs"),
             include_str!("erasures.rs"),
             include_str!("upkeep.rs"),

@@ -91,8 +91,14 @@ create table series (
     version integer not null check (version > 0),
     created_at integer not null,
     cancelled_at integer,
+    -- When its last session is over, as announced, and the tz databases by which it was announced and that its sessions
+    -- were last compared with: a newer one may move them.
+    ends_at integer not null,
+    tzdb_announced text not null,
+    tzdb_compared text not null,
     primary key (account, series)
 ) strict, without rowid;
+create index series_to_compare on series (ends_at, account, series, tzdb_compared); -- what a newer tz database may move
 
 create table series_version (
     account integer not null,
@@ -103,7 +109,8 @@ create table series_version (
     primary key (account, series, version)
 ) strict, without rowid;
 
--- Upcoming sessions as wall time and zone, never as frozen instants: rules of zones change.
+-- Upcoming sessions as wall time and zone: rules of zones change. The instant and offset (seconds) that were announced
+-- stand beside, so that such a change is noticed.
 create table session (
     account integer not null,
     session blob not null check (length(session) = 12),
@@ -113,6 +120,8 @@ create table session (
     timezone text not null,
     duration_minutes integer not null,
     state text not null check (state in ('scheduled', 'cancelled', 'removed')),
+    announced_at integer not null,
+    announced_offset integer not null,
     primary key (account, session)
 ) strict, without rowid;
 create index session_by_series on session (account, series); -- marking the removed ones at a save
@@ -316,6 +325,35 @@ create table attempt_failure (
     reason text not null check (length(reason) between 1 and 240),
     primary key (account, fan_out, participant, attempt, finished_at)
 ) strict, without rowid;
+
+-- What an account's owner is told. `subject` is the endpoint or the series it is about.
+create table notice (
+    account integer not null references account,
+    notice blob not null check (length(notice) = 16),
+    kind text not null check (kind in ('endpoint.disabled', 'rules.changed')),
+    subject blob not null check (length(subject) = iif(kind = 'endpoint.disabled', 16, 12)),
+    details text not null check (json_valid(details)),
+    created_at integer not null,
+    read_at integer,
+    primary key (account, notice)
+) strict, without rowid;
+create index notice_by_subject on notice (account, kind, subject, notice); -- what was said of it last
+create index notice_unread on notice (account) where read_at is null; -- counting them
+
+-- A notice on its way to one endpoint. Whoever takes it moves `due_at` on to when another may, and `epoch` up.
+create table notice_delivery (
+    account integer not null,
+    notice blob not null,
+    endpoint blob not null,
+    state text not null default 'waiting' check (state in ('waiting', 'delivered', 'abandoned')),
+    due_at integer check ((due_at is not null) = (state = 'waiting')),
+    attempts integer not null default 0,
+    last_outcome integer,
+    last_at integer check ((last_at is not null) = (last_outcome is not null)),
+    epoch integer not null default 0,
+    primary key (account, notice, endpoint)
+) strict, without rowid;
+create index notice_delivery_due on notice_delivery (due_at) where due_at is not null; -- claiming
 
 create table source (
     account integer not null references account,

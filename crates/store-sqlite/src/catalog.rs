@@ -12,6 +12,7 @@ use wire::{AccountId, EventId};
 use crate::SqliteStore;
 use crate::announce::{Announcing, announce};
 use crate::columns::{Id, Millis, change, find, limit_and_one, list, millis, number, run};
+use crate::rules;
 use crate::subscriptions::read_text;
 
 const SERIES: &str = "select s.series, s.version, v.draft, s.cancelled_at, s.created_at, v.saved_at
@@ -143,10 +144,20 @@ fn save_version(connection: &Connection, account: AccountId, save: &SaveSeries, 
     let cancelled_at = (save.ending == Ending::Cancelled).then_some(now);
     run(
         connection,
-        "insert into series (account, series, version, created_at, cancelled_at) values (?1, ?2, ?3, ?4, ?5)
-         on conflict (account, series) do update set version = excluded.version,
+        "insert into series (account, series, version, created_at, cancelled_at, ends_at, tzdb_announced, tzdb_compared)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+         on conflict (account, series) do update set version = excluded.version, ends_at = excluded.ends_at,
+             tzdb_announced = excluded.tzdb_announced, tzdb_compared = excluded.tzdb_compared,
              cancelled_at = iif(excluded.cancelled_at is null, null, coalesce(cancelled_at, excluded.cancelled_at))",
-        (owner, series.as_bytes(), version, now, cancelled_at),
+        (
+            owner,
+            series.as_bytes(),
+            version,
+            now,
+            cancelled_at,
+            millis(rules::ends_at(save.series.sessions())),
+            &save.event.tzdb_version,
+        ),
     )?;
     let draft = serde_json::to_string(save.series.draft()).map_err(StoreError::broken)?;
     run(
@@ -172,10 +183,12 @@ fn save_sessions(connection: &Connection, account: AccountId, save: &SaveSeries)
         };
         change(
             connection,
-            "insert into session (account, session, series, original_start, start, timezone, duration_minutes, state)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "insert into session (account, session, series, original_start, start, timezone, duration_minutes, state,
+                                  announced_at, announced_offset)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              on conflict (account, session) do update set start = excluded.start, timezone = excluded.timezone,
-                 duration_minutes = excluded.duration_minutes, state = excluded.state",
+                 duration_minutes = excluded.duration_minutes, state = excluded.state,
+                 announced_at = excluded.announced_at, announced_offset = excluded.announced_offset",
             (
                 number(account),
                 session.id.as_bytes(),
@@ -185,6 +198,8 @@ fn save_sessions(connection: &Connection, account: AccountId, save: &SaveSeries)
                 series.zone().name(),
                 session.duration_minutes,
                 state,
+                millis(session.begin.instant),
+                session.begin.offset.seconds(),
             ),
         )?;
     }

@@ -2,7 +2,8 @@
 //!
 //! Each trait is one table family: [`Accounts`], [`Audit`], [`Roster`] (mangoes, participants, membership), [`Catalog`]
 //! (series and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Backlog`] (orders to them),
-//! [`Journal`] (the delivery log), [`Inbox`], [`Erasures`] (of people) and [`Upkeep`] (what is kept how long).
+//! [`Journal`] (the delivery log), [`Notices`], [`Rules`] (of time zones), [`Inbox`], [`Erasures`] (of people) and
+//! [`Upkeep`] (what is kept how long).
 //! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
 //! that does not exist is `Missing`, an id that is taken `Exists`.
 
@@ -17,8 +18,10 @@ mod fail_point;
 mod inbox;
 mod journal;
 mod lanes;
+mod notices;
 mod page;
 mod roster;
+mod rules;
 mod subscriptions;
 mod upkeep;
 
@@ -44,8 +47,13 @@ pub use lanes::{
     Due, Exception, ExceptionState, FailedAttempt, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member,
     OPEN_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement,
 };
+pub use notices::{
+    DisabledBecause, NewNotice, NoticeAttempt, NoticeDelivery, NoticeDeliveryState, NoticeErrand, NoticeLease,
+    NoticeRecord, NoticeSubject, Notices,
+};
 pub use page::{PAGE_SIZE_MAX, Page};
 pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, ParticipantRecord, Roster, Targets};
+pub use rules::{Compared, Rules, ToCompare};
 pub use subscriptions::{
     Endpoint, EndpointChange, EndpointSwitch, LastFailure, NewSubscription, Subscribed, SubscriptionRecord,
     Subscriptions,
@@ -54,11 +62,35 @@ pub use upkeep::{Prunable, Retention, RetentionError, Upkeep};
 
 /// Everything one database holds: what a server is given.
 pub trait Store:
-    Accounts + Audit + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox + Erasures + Upkeep
+    Accounts
+    + Audit
+    + Roster
+    + Catalog
+    + Subscriptions
+    + Lanes
+    + Backlog
+    + Journal
+    + Notices
+    + Rules
+    + Inbox
+    + Erasures
+    + Upkeep
 {
 }
 
 impl<T> Store for T where
-    T: Accounts + Audit + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox + Erasures + Upkeep
+    T: Accounts
+        + Audit
+        + Roster
+        + Catalog
+        + Subscriptions
+        + Lanes
+        + Backlog
+        + Journal
+        + Notices
+        + Rules
+        + Inbox
+        + Erasures
+        + Upkeep
 {
 }

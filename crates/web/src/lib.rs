@@ -22,6 +22,7 @@ mod mangoes;
 pub mod members;
 mod messages;
 mod misfit;
+mod notices;
 mod participants;
 mod problem;
 mod reply;

@@ -14,7 +14,7 @@ use crate::app::AppState;
 use crate::problem::Problem;
 use crate::{
     Halves, account, audit, dashboard, deliveries, endpoints, enrolment, erasures, events, health, integration, keys,
-    mangoes, messages, participants, sources, subscriptions, test_sends, webinars,
+    mangoes, messages, notices, participants, sources, subscriptions, test_sends, webinars,
 };
 
 /// Which half serves a route.
@@ -80,6 +80,7 @@ pub(crate) fn table() -> Vec<Route> {
         route(Provider, PUT, "/api/v1/webinars/{id}", MANAGE, webinars::replace),
         route(Provider, PATCH, "/api/v1/webinars/{id}", MANAGE, webinars::amend),
         route(Provider, DELETE, "/api/v1/webinars/{id}", MANAGE, webinars::cancel),
+        route(Provider, POST, "/api/v1/webinars/{id}/announce", MANAGE, webinars::announce),
         route(Provider, POST, "/api/v1/webinars/{id}/registrations", AUDIENCE, enrolment::into_series),
         route(Provider, DELETE, "/api/v1/webinars/{id}/registrations/{participant}", AUDIENCE, enrolment::out_of_series),
 
@@ -103,6 +104,10 @@ pub(crate) fn table() -> Vec<Route> {
         route(Provider, POST, "/api/v1/endpoints/{id}/skip", MANAGE, endpoints::skip),
         route(Provider, POST, "/api/v1/endpoints/{id}/drop", MANAGE, endpoints::drop_backlog),
         route(Provider, POST, "/api/v1/endpoints/{id}/test", REGISTER, test_sends::send),
+
+        route(Provider, GET, "/api/v1/notices", READ, notices::list),
+        route(Provider, GET, "/api/v1/notices/{id}", READ, notices::show),
+        route(Provider, POST, "/api/v1/notices/{id}/read", MANAGE, notices::read),
 
         route(Receiver, POST, "/api/v1/sources", MANAGE, sources::create),
         route(Receiver, GET, "/api/v1/sources", READ, sources::list),

@@ -78,6 +78,10 @@ pub(crate) async fn subscribe(app: &App, caller: &Caller, wish: Wish<'_>) -> Res
     })?;
     let event: EventType =
         wish.event.parse().map_err(|error: webinar::UnsupportedEvent| Problem::invalid("/event", error.to_string()))?;
+    if let (EventType::Notice(kind), Some(_)) = (event, wish.webinar) {
+        let detail = format!("{kind} is about the whole account and has no webinar filter; leave \"webinar\" out");
+        return Err(Problem::invalid("/webinar", detail));
+    }
     let webinar = match wish.webinar {
         Some(text) => Some(find_webinar(app, account, text).await?),
         None => None,

@@ -6,6 +6,7 @@ mod enrolment;
 mod hostile;
 mod keys;
 mod log;
+mod notices;
 mod people;
 mod registration;
 mod strangers;

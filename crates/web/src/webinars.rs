@@ -4,6 +4,7 @@ mod dry_run;
 mod if_match;
 mod merge_patch;
 mod proposal;
+mod rules;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -66,8 +67,9 @@ pub(crate) async fn list(
 pub(crate) async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Reply {
     let record = find(&app, caller.account, &id).await?;
     let series = proposal::parse_stored(&app, &record)?;
+    let pending = rules::pending_change(&app, caller.account, &record, &series).await?;
     let version = record.version;
-    Ok(with_version(reply::ok(&SeriesView::of(record).with_sessions(&series)), version))
+    Ok(with_version(reply::ok(&SeriesView::of(record).with_sessions(&series, pending)), version))
 }
 
 /// Saves a series as a whole.
@@ -113,6 +115,25 @@ pub(crate) async fn cancel(
         return unchanged(&app, record);
     }
     let proposal = Proposal::of_cancellation(&app, caller.account, &record).await?;
+    settle(&app, &caller, proposal, query).await
+}
+
+/// Announces sessions that newer rules of the series' zone have moved: a version with the same draft. Where they have
+/// moved none nobody is told, so that a repeated request tells nobody twice.
+pub(crate) async fn announce(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    QueryOf(query): QueryOf<SaveQuery>,
+) -> Reply {
+    let record = find(&app, caller.account, &id).await?;
+    if_match::check(&headers, record.version)?;
+    let series = proposal::parse_stored(&app, &record)?;
+    if rules::pending_change(&app, caller.account, &record, &series).await?.is_none() {
+        return unchanged(&app, record);
+    }
+    let proposal = Proposal::of_next(&app, caller.account, &record, record.draft.clone()).await?;
     settle(&app, &caller, proposal, query).await
 }
 

@@ -14,6 +14,47 @@ pub enum EventType {
     WebinarCreatedRecurring,
     /// A webinar of one session was created or its details were updated.
     WebinarCreatedSingle,
+    /// Not about people: the account's owner is told of something.
+    Notice(NoticeKind),
+}
+
+/// What an account's owner is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoticeKind {
+    /// An endpoint gets nothing more until its owner sees to it: it failed for days, or answered 410.
+    EndpointDisabled,
+    /// A newer tz database moves sessions that were announced.
+    RulesChanged,
+}
+
+impl NoticeKind {
+    /// Every kind.
+    pub const ALL: [NoticeKind; 2] = [NoticeKind::EndpointDisabled, NoticeKind::RulesChanged];
+
+    /// Its name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            NoticeKind::EndpointDisabled => "endpoint.disabled",
+            NoticeKind::RulesChanged => "rules.changed",
+        }
+    }
+}
+
+impl fmt::Display for NoticeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for NoticeKind {
+    type Err = Mistake;
+
+    fn from_str(name: &str) -> Result<NoticeKind, Mistake> {
+        NoticeKind::ALL.into_iter().find(|kind| kind.as_str() == name).ok_or_else(|| {
+            let known = NoticeKind::ALL.map(NoticeKind::as_str).join(" or ");
+            Mistake::new(format!("notice {} is unknown; use {known}", quoted(name)))
+        })
+    }
 }
 
 /// Events of the wire contract that are not sent, so that nobody subscribes to one in vain.
@@ -27,13 +68,19 @@ const NOT_SENT_YET: [&str; 5] = [
 
 impl EventType {
     /// Every event that is announced.
-    pub const ALL: [EventType; 2] = [EventType::WebinarCreatedRecurring, EventType::WebinarCreatedSingle];
+    pub const ALL: [EventType; 4] = [
+        EventType::WebinarCreatedRecurring,
+        EventType::WebinarCreatedSingle,
+        EventType::Notice(NoticeKind::EndpointDisabled),
+        EventType::Notice(NoticeKind::RulesChanged),
+    ];
 
     /// Its name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             EventType::WebinarCreatedRecurring => "webinar.created.recurring",
             EventType::WebinarCreatedSingle => "webinar.created.single",
+            EventType::Notice(kind) => kind.as_str(),
         }
     }
 
@@ -120,6 +167,10 @@ mod tests {
         for event in EventType::ALL {
             assert_eq!(event.as_str().parse(), Ok(event));
         }
+        for kind in NoticeKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+            assert_eq!(kind.as_str().parse(), Ok(EventType::Notice(kind)));
+        }
         for trigger in [Trigger::Created, Trigger::Updated] {
             assert_eq!(trigger.as_str().parse(), Ok(trigger));
         }
@@ -131,6 +182,6 @@ mod tests {
         assert_eq!(early, UnsupportedEvent::NotSentYet("webinar.reminder.15min"));
         let typo = "webinar.created.recuring".parse::<EventType>().unwrap_err();
         assert!(matches!(typo, UnsupportedEvent::Unknown(_)));
-        assert!(typo.to_string().ends_with("sent are webinar.created.recurring, webinar.created.single"), "{typo}");
+        assert!(typo.to_string().contains("sent are webinar.created.recurring, webinar.created.single"), "{typo}");
     }
 }

@@ -5,7 +5,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::DateTime;
 
@@ -14,6 +14,7 @@ use crate::fields;
 use crate::identity::{MangoId, SeriesId};
 use crate::mistake::{Invalid, Mistake, Mistakes};
 use crate::recurrence::Rule;
+use crate::rules::AnnouncedSession;
 use crate::session::Session;
 use crate::zones::{Zone, Zones};
 use plan::{Amendments, Defaults};
@@ -99,6 +100,19 @@ impl Series {
     /// The mangoes whose members are not invited on their account.
     pub fn excluded_mangoes(&self) -> &[MangoId] {
         &self.excluded_mangoes
+    }
+
+    /// The series with its sessions when they were announced to be; those that were not announced stay.
+    pub fn as_announced(&self, announced: &[AnnouncedSession]) -> Series {
+        let begins: BTreeMap<_, _> = announced.iter().map(|session| (session.id, session.begin)).collect();
+        let mut told = self.clone();
+        for session in &mut told.sessions {
+            if let Some(begin) = begins.get(&session.id).filter(|begin| **begin != session.begin) {
+                session.begin = *begin;
+                session.end = begin.plus_minutes(session.duration_minutes, &self.zone);
+            }
+        }
+        told
     }
 
     /// What happens to people who join after the announcement.

@@ -1,6 +1,8 @@
 //! Time zones: which names exist, what a wall-clock time in a zone really is, and an attendee's zone.
 //! The database is an argument, so tests pin the bundled one and the binary may bring a newer one.
 
+mod release;
+
 use std::fmt;
 
 use jiff::civil::DateTime;
@@ -8,6 +10,7 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::mistake::{Mistake, quoted};
+pub use release::is_newer_tzdb;
 
 /// Offsets of civil time run from -12:00 to +14:00; beyond is a slip of the keyboard.
 const OFFSET_MINUTES: std::ops::RangeInclusive<i32> = -12 * 60..=14 * 60;

@@ -155,6 +155,10 @@ id!(
     SourceId, "src_", "a source id"
 );
 id!(
+    /// Something an account's owner was told; also the `webhook-id` it is sent under.
+    NoticeId, "ntc_", "a notice id"
+);
+id!(
     /// A running process of Fanfare.
     NodeId, "node_", "a node id"
 );

@@ -12,8 +12,8 @@ mod verify;
 mod webhook_id;
 
 pub use id::{
-    AccountId, EndpointId, ErasureId, EventId, FanOutId, IdText, InboxMessageId, NodeId, ParseIdError, ReplayId,
-    SourceId, SubscriptionId, uuid_v7_bytes,
+    AccountId, EndpointId, ErasureId, EventId, FanOutId, IdText, InboxMessageId, NodeId, NoticeId, ParseIdError,
+    ReplayId, SourceId, SubscriptionId, uuid_v7_bytes,
 };
 pub use message_id::{DeliveryId, MessageId, ParticipantNumber, ParticipantNumberTooGreat};
 pub use secret::{AsymmetricSecret, ParseSecretError, PublicKey, Secret, SigningSecret, VerificationKey};

@@ -14,6 +14,8 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use wire::AccountId;
 
+use crate::Turn;
+
 /// Messages looked at in one step; the store gives fewer where they are large.
 const SEARCHED_AT_ONCE: usize = 256;
 /// Searches begun side by side, so that a long one does not hold up the others.
@@ -38,15 +40,6 @@ pub struct Janitor {
     /// What is left of this round.
     round: VecDeque<(AccountId, Prunable)>,
     next_round: Timestamp,
-}
-
-/// What a turn found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// There may be more to do now.
-    Worked,
-    /// There is nothing to do now.
-    Idle,
 }
 
 impl Janitor {

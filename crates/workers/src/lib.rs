@@ -4,7 +4,9 @@
 mod janitor;
 mod lane;
 mod lanes;
+mod notices;
 mod outbound;
+mod rules;
 mod test_send;
 
 use std::sync::Arc;
@@ -15,9 +17,11 @@ use provider::target::TargetPolicy;
 use store::{Chance, Clock, Lanes};
 use tokio::sync::Notify;
 
-pub use janitor::{Janitor, Rooms, Turn};
+pub use janitor::{Janitor, Rooms};
 pub use lanes::LaneSupervisor;
+pub use notices::NoticeSender;
 pub use outbound::{Outbound, Posting, Way};
+pub use rules::RuleWatcher;
 pub use test_send::TestSender;
 
 /// What the workers of a process share.
@@ -59,3 +63,12 @@ const REQUESTS_MAX: usize = 8_192;
 
 /// A lane whose owner died is taken over after this time; owners renew at a third of it.
 pub(crate) const LEASE_FOR: Duration = Duration::from_secs(30);
+
+/// What a turn found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There may be more to do now.
+    Worked,
+    /// There is nothing to do now.
+    Idle,
+}

@@ -16,7 +16,7 @@ use store_sqlite::{ServerLock, SqliteStore};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use web::{Dashboard, Halves};
-use webinar::Zones;
+use webinar::{RuleUpdate, Zones};
 
 use crate::config::ListenAddress;
 use crate::logs::{self, LogFormat};
@@ -107,6 +107,7 @@ impl Stage {
             targets: TargetPolicy { allow: vec![address.to_string().parse()?], ..TargetPolicy::default() },
             dashboard: Dashboard::Open,
             halves: Halves::Both,
+            rule_updates: RuleUpdate::Waiting,
         })?;
         Ok(Stage { server, store, zones, lock, directory })
     }

@@ -21,7 +21,8 @@ use crate::{limits, logs, output, zones};
 /// How to serve.
 #[derive(Debug, Args)]
 #[command(after_help = "An option wins over the environment (FANFARE_LISTEN and so on), that over the settings file, \
-    that over the default. FANFARE_LOG chooses what is logged, such as debug.\n\nSIGTERM or Ctrl-C stops gracefully: \
+    that over the default. FANFARE_LOG chooses what is logged, such as debug.\n\nTime zones are those of the bundled tz \
+    database or of the system's (TZDIR), whichever is newer.\n\nSIGTERM or Ctrl-C stops gracefully: \
     what is under way is finished, for at most 35 seconds; a second one stops at once.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
@@ -47,6 +48,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         targets: targets(&settings)?,
         dashboard: settings.dashboard,
         halves: settings.halves,
+        rule_updates: settings.rule_updates,
     };
     let mut server = Server::start(parts)?;
     greet(&settings, server.address(), &zones);

@@ -26,6 +26,7 @@ allow-target = ["127.0.0.0/8", "10.1.2.3:8080"]
 https-only = true
 open-dashboard = true
 only = "receiver"
+rule-changes = "announce"
 log-format = "json"
 "#;
 
@@ -39,6 +40,7 @@ fn without_anything_it_is_one_file_on_loopback_with_nothing_opened() {
         (settings.dashboard, settings.halves, settings.log_format),
         (Dashboard::Keyed, Halves::Both, LogFormat::Text)
     );
+    assert_eq!(settings.rule_updates, RuleUpdate::Waiting);
 }
 
 #[test]
@@ -52,6 +54,7 @@ fn a_file_may_set_everything_an_option_can() {
         (settings.dashboard, settings.halves, settings.log_format),
         (Dashboard::Open, Halves::Receiver, LogFormat::Json)
     );
+    assert_eq!(settings.rule_updates, RuleUpdate::Announced);
     assert_eq!(WHOLE.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key).collect::<Vec<_>>(), KEYS);
 }
 

@@ -19,12 +19,15 @@ pub(crate) type Copies = BTreeMap<String, BTreeMap<String, usize>>;
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     copies: Arc<Mutex<Copies>>,
+    /// By event and trigger.
+    bodies: Arc<Mutex<BTreeMap<(String, String), Bytes>>>,
 }
 
 impl Receiver {
     pub(crate) async fn start() -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let receiver = Receiver { address: listener.local_addr().unwrap(), copies: Arc::default() };
+        let receiver =
+            Receiver { address: listener.local_addr().unwrap(), copies: Arc::default(), bodies: Arc::default() };
         let serving = receiver.clone();
         tokio::spawn(async move {
             loop {
@@ -45,12 +48,19 @@ impl Receiver {
         self.copies.lock().unwrap().clone()
     }
 
+    /// The newest body of this event and trigger; notices have no trigger.
+    pub(crate) fn body_of(&self, event: &str, trigger: &str) -> Option<Bytes> {
+        self.bodies.lock().unwrap().get(&(event.to_owned(), trigger.to_owned())).cloned()
+    }
+
     async fn count(self, request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
-        let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+        let header = |name: &str| request.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
         let (fan_out, id) = (header("fanfare-fanout"), header("webhook-id"));
+        let kind = (header("fanfare-event"), header("fanfare-trigger"));
         // A sender that is killed midway has not sent it.
-        if request.into_body().collect().await.is_ok() {
+        if let Ok(body) = request.into_body().collect().await {
             *self.copies.lock().unwrap().entry(fan_out).or_default().entry(id).or_default() += 1;
+            self.bodies.lock().unwrap().insert(kind, body.to_bytes());
         }
         Ok(Response::new(Empty::new()))
     }

@@ -79,6 +79,17 @@ impl Server {
         Server::spawn(command, failing).await
     }
 
+    /// Starts it with these arguments and one setting in its environment.
+    pub(crate) async fn start_where(
+        database: &Path,
+        arguments: &[&str],
+        (name, value): (&str, &Path),
+    ) -> Option<Server> {
+        let mut command = command(database);
+        command.args(arguments).env(name, value);
+        Server::spawn(command, None).await
+    }
+
     /// Starts it with these settings in its environment.
     pub(crate) async fn start_in(database: &Path, environment: &[(&'static str, PathBuf)]) -> Option<Server> {
         let mut command = command(database);

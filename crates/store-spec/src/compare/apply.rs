@@ -1,13 +1,16 @@
 //! Doing one operation to a store.
 
+mod notices;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use provider::lane::LaneState;
-use store::{Act, Actor, AuditNote, Group, Lease, NewMember, Replacement, Room, Store, Subscribed, Whom};
+use store::{Act, Actor, AuditNote, Compared, Group, Lease, NewMember, Replacement, Room, Store, Subscribed, Whom};
 use webinar::{EventType, SeriesId};
 use wire::{AccountId, EndpointId, SubscriptionId};
 
+use super::observe::NEWER_TZDB;
 use super::operation::{Fate, GroupPick, Operation, Progress, Shape, VersionPick, WhomPick};
 use super::player::{Player, mango, mangoes, pick, plan, series, told};
 use crate::world::{LEASE, NODE, Plan, Report, member_who};
@@ -31,10 +34,10 @@ impl<S: Store> Player<S> {
             | Operation::Enrol { .. }
             | Operation::Leave { .. } => self.apply_to_people(operation).await,
             Operation::Save { account, series, version, shape } => self.save(*account, *series, *version, *shape).await,
-            Operation::Subscribe { account, url, filter, single } => {
-                let event = if *single { EventType::WebinarCreatedSingle } else { EventType::WebinarCreatedRecurring };
-                self.subscribe(*account, *url, *filter, event).await
+            Operation::Subscribe { account, url, filter, event } => {
+                self.subscribe(*account, *url, *filter, *event).await
             }
+            Operation::Compare { account, series, version } => self.compare(*account, *series, *version).await,
             Operation::Unsubscribe { account, nth } => {
                 let unknown = SubscriptionId::from_bytes([9; 16]);
                 let id = pick(&self.subscriptions, *nth).unwrap_or(unknown);
@@ -71,6 +74,10 @@ impl<S: Store> Player<S> {
             | Operation::Release { .. }
             | Operation::Work { .. }
             | Operation::Settle { .. } => self.apply_to_lane(operation).await,
+            Operation::Raise { .. }
+            | Operation::ClaimNotices { .. }
+            | Operation::SettleNotice { .. }
+            | Operation::ReadNotice { .. } => self.apply_to_notices(operation).await,
         }
     }
 
@@ -121,6 +128,17 @@ impl<S: Store> Player<S> {
             keys.extend(self.world.store.keys(*account).await.unwrap_or_default());
         }
         Some(keys.get(nth.checked_rem(keys.len())?)?.key.public_id.clone())
+    }
+
+    /// Notes that a series was compared with the tz database that [`Player::observe`] asks about.
+    async fn compare(&mut self, account: usize, index: usize, version: VersionPick) -> String {
+        let (account, series) = (self.accounts[account], series(index));
+        let newest = self.world.store.series(account, series).await.ok().flatten().map_or(0, |record| record.version);
+        let version = match version {
+            VersionPick::Newest => newest,
+            VersionPick::Stale => newest.wrapping_sub(1),
+        };
+        told(self.world.store.note_compared(NEWER_TZDB, vec![Compared { account, series, version }]).await)
     }
 
     async fn save(&mut self, account: usize, index: usize, version: VersionPick, shape: Shape) -> String {

@@ -4,13 +4,20 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use provider::frontier::Place;
-use store::{DeliveryFilter, DeliveryStatus, EventSummary, Message, MessageFilter, Page, Store, StoreResult, Targets};
+use store::{
+    DeliveryFilter, DeliveryStatus, EventSummary, Message, MessageFilter, NoticeSubject, Page, Store, StoreResult,
+    Targets,
+};
+use webinar::NoticeKind;
 use wire::{AccountId, DeliveryId, ParticipantNumber};
 
 use super::player::{Player, mangoes, plan, series, told};
 
 /// More people than there are.
 const PEOPLE: u64 = 12;
+
+/// The version of a tz database that nothing was announced by.
+pub(super) const NEWER_TZDB: &str = "2999a";
 
 /// Reads a list to its end in pages and tells all of it.
 macro_rules! walk {
@@ -44,6 +51,7 @@ impl<S: Store> Player<S> {
                 self.lanes(account).await,
                 self.log(account).await,
                 self.inbox(account).await,
+                self.notices(account).await,
             ] {
                 seen.push_str(&part);
             }
@@ -73,10 +81,12 @@ impl<S: Store> Player<S> {
         let mut seen = walk!(after => store.series_list(account, after, 2));
         for index in 0..3 {
             seen += &told(store.series(account, series(index)).await);
+            seen += &told(store.announced(account, series(index)).await);
             for session in plan(index).with_sessions(4).session_ids(&self.world.zones) {
                 seen += &told(store.series_of_session(account, session).await);
             }
         }
+        seen += &walk!(after => store.series_to_compare(NEWER_TZDB, self.world.now(), after, 2));
         seen += &walk!(after => store.events(account, after, 2));
         for event in self.events_of_either().await {
             seen += &told(store.event(account, event.id).await);
@@ -156,6 +166,22 @@ impl<S: Store> Player<S> {
         }
         for number in &self.messages {
             seen += &told(store.message(account, *number).await.map(|one| one.map(|one| self.ranked(one))));
+        }
+        seen
+    }
+
+    async fn notices(&self, account: AccountId) -> String {
+        let store = &self.world.store;
+        let mut seen = walk!(after => store.notices(account, after, 2));
+        seen += &told(store.unread_notices(account).await);
+        for id in &self.notices {
+            seen += &told(store.notice(account, *id).await);
+        }
+        let subjects = self.endpoints.iter().map(|id| NoticeSubject::Endpoint(*id));
+        for subject in subjects.chain([NoticeSubject::Series(series(0))]) {
+            for kind in NoticeKind::ALL {
+                seen += &told(store.latest_notice(account, kind, subject).await);
+            }
         }
         seen
     }

@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use provider::settings::{EndpointSettings, OlderVersions};
 use store::{Ending, EndpointChange, Prunable, Steer};
+use webinar::{EventType, NoticeKind};
 
 /// Operations of one sequence: enough for a few series to be saved, delivered and retried.
 const OPERATIONS: Range<usize> = 1..60;
@@ -21,7 +22,8 @@ pub(super) enum Operation {
     Enrol { account: usize, group: GroupPick, people: Vec<(usize, usize)> },
     Leave { account: usize, group: GroupPick, participant: u64 },
     Save { account: usize, series: usize, version: VersionPick, shape: Shape },
-    Subscribe { account: usize, url: usize, filter: Option<usize>, single: bool },
+    Subscribe { account: usize, url: usize, filter: Option<usize>, event: EventType },
+    Compare { account: usize, series: usize, version: VersionPick },
     Unsubscribe { account: usize, nth: usize },
     Switch { account: usize, nth: usize, change: EndpointChange },
     Steer { account: usize, nth: usize, endpoint: Option<usize>, steer: Steer },
@@ -31,6 +33,10 @@ pub(super) enum Operation {
     Release { nth: usize },
     Work { nth: usize },
     Settle { nth: usize, fan_out: usize, fates: Vec<Fate>, progress: Progress, health: Option<usize> },
+    Raise { account: usize, about: Option<usize> },
+    ClaimNotices { limit: usize },
+    SettleNotice { nth: usize, end: NoticeEnd },
+    ReadNotice { account: usize, nth: usize },
     Accept { sender: usize, id: usize, body: usize },
     Erase { account: usize, whom: WhomPick },
     Search,
@@ -78,6 +84,14 @@ pub(super) enum Fate {
     Straggling,
 }
 
+/// What became of a notice.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum NoticeEnd {
+    Delivered,
+    Retrying { wait: u64 },
+    Abandoned,
+}
+
 /// How far a settlement says the fan-out has got.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Progress {
@@ -117,8 +131,10 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(account, group, participant)| Operation::Leave { account, group, participant }),
         6 => (account(), 0..3_usize, version, shape())
             .prop_map(|(account, series, version, shape)| Operation::Save { account, series, version, shape }),
-        3 => (account(), 0..3_usize, filter, any::<bool>())
-            .prop_map(|(account, url, filter, single)| Operation::Subscribe { account, url, filter, single }),
+        3 => (account(), 0..3_usize, filter, event())
+            .prop_map(|(account, url, filter, event)| Operation::Subscribe { account, url, filter, event }),
+        2 => (account(), 0..3_usize, prop_oneof![Just(VersionPick::Newest), Just(VersionPick::Stale)])
+            .prop_map(|(account, series, version)| Operation::Compare { account, series, version }),
         1 => (account(), nth()).prop_map(|(account, nth)| Operation::Unsubscribe { account, nth }),
         2 => (account(), nth(), change).prop_map(|(account, nth, change)| Operation::Switch { account, nth, change }),
         3 => (account(), nth(), prop::option::of(nth()), steer)
@@ -131,6 +147,10 @@ fn operation() -> impl Strategy<Value = Operation> {
         14 => (nth(), nth(), settled).prop_map(|(nth, fan_out, (fates, progress, health))| {
             Operation::Settle { nth, fan_out, fates, progress, health }
         }),
+        4 => (account(), prop::option::of(nth())).prop_map(|(account, about)| Operation::Raise { account, about }),
+        4 => (1..4_usize).prop_map(|limit| Operation::ClaimNotices { limit }),
+        4 => (nth(), notice_end()).prop_map(|(nth, end)| Operation::SettleNotice { nth, end }),
+        1 => (account(), nth()).prop_map(|(account, nth)| Operation::ReadNotice { account, nth }),
         3 => (0..3_usize, 0..4_usize, 0..3_usize)
             .prop_map(|(sender, id, body)| Operation::Accept { sender, id, body }),
         2 => (account(), whom()).prop_map(|(account, whom)| Operation::Erase { account, whom }),
@@ -144,6 +164,23 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 fn whom() -> impl Strategy<Value = WhomPick> {
     prop_oneof![(0..8_u64).prop_map(WhomPick::Number), (0..7_usize).prop_map(WhomPick::Address)]
+}
+
+fn event() -> impl Strategy<Value = EventType> {
+    prop_oneof![
+        2 => Just(EventType::WebinarCreatedRecurring),
+        1 => Just(EventType::WebinarCreatedSingle),
+        1 => Just(EventType::Notice(NoticeKind::EndpointDisabled)),
+        1 => Just(EventType::Notice(NoticeKind::RulesChanged)),
+    ]
+}
+
+fn notice_end() -> impl Strategy<Value = NoticeEnd> {
+    prop_oneof![
+        Just(NoticeEnd::Delivered),
+        (0..90_u64).prop_map(|wait| NoticeEnd::Retrying { wait }),
+        Just(NoticeEnd::Abandoned)
+    ]
 }
 
 fn group() -> impl Strategy<Value = GroupPick> {

@@ -2,9 +2,9 @@
 
 use std::fmt::Debug;
 
-use store::{Acceptance, Ending, Lease, MessageNumber, Store, StoreError, StoreResult};
-use webinar::{MangoId, SeriesId};
-use wire::{AccountId, EndpointId, ErasureId, FanOutId, SubscriptionId};
+use store::{Acceptance, Ending, Lease, MessageNumber, NoticeLease, Store, StoreError, StoreResult};
+use webinar::{EventType, MangoId, NoticeKind, SeriesId};
+use wire::{AccountId, EndpointId, ErasureId, FanOutId, NoticeId, SubscriptionId};
 
 use super::operation::{GroupPick, Operation, Shape, VersionPick};
 use crate::World;
@@ -20,6 +20,8 @@ pub(super) struct Player<S> {
     pub(super) fan_outs: Vec<(AccountId, EndpointId, FanOutId)>,
     pub(super) leases: Vec<Lease>,
     pub(super) erasures: Vec<ErasureId>,
+    pub(super) notices: Vec<NoticeId>,
+    pub(super) notice_leases: Vec<NoticeLease>,
     /// The messages in order of acceptance: stores may leave gaps between their numbers.
     pub(super) messages: Vec<MessageNumber>,
 }
@@ -40,6 +42,8 @@ impl<S: Store> Player<S> {
             fan_outs: Vec::new(),
             leases: Vec::new(),
             erasures: Vec::new(),
+            notices: Vec::new(),
+            notice_leases: Vec::new(),
             messages: Vec::new(),
         };
         for operation in opening() {
@@ -73,7 +77,9 @@ fn opening() -> Vec<Operation> {
             let people = people.map(|person| (person, 0)).collect();
             operations.push(Operation::Enrol { account, group: GroupPick::Mango(mango), people });
         }
-        operations.extend((0..2).map(|url| Operation::Subscribe { account, url, filter: None, single: false }));
+        let wish = |url, event| Operation::Subscribe { account, url, filter: None, event };
+        operations.extend((0..2).map(|url| wish(url, EventType::WebinarCreatedRecurring)));
+        operations.extend((0..2).map(|url| wish(url, EventType::Notice(NoticeKind::EndpointDisabled))));
         operations.push(Operation::Save { account, series: 0, version: VersionPick::Newest, shape });
     }
     operations.push(Operation::Claim { limit: 3 });

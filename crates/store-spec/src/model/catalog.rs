@@ -11,7 +11,7 @@ use store::{
     Catalog, Ending, EventDetail, EventSummary, ExceptionState, FanOutProgress, FanOutState, NewEvent, Page,
     SaveSeries, Saved, SeriesRecord, StoreError, StoreResult, Targets,
 };
-use webinar::{Series, SeriesId, SessionId};
+use webinar::{Announced, AnnouncedSession, Series, SeriesId, SessionId};
 use wire::{AccountId, EndpointId, EventId, FanOutId};
 
 use super::Model;
@@ -31,7 +31,7 @@ impl Catalog for Model {
         tables.save_version(account, &save, version);
         let people = tables.people_of(account, &targets_of(&save.series));
         let announced =
-            Announced { series: &save.series, event: &save.event, version, is_for_everyone: true, now: save.now };
+            Announcing { series: &save.series, event: &save.event, version, is_for_everyone: true, now: save.now };
         let fan_outs = tables.announce(account, &announced, &former, people);
         Ok(Saved { version, fan_outs })
     }
@@ -72,7 +72,7 @@ impl Catalog for Model {
 }
 
 /// A version to be announced.
-pub(super) struct Announced<'a> {
+pub(super) struct Announcing<'a> {
     pub(super) series: &'a Series,
     pub(super) event: &'a NewEvent,
     pub(super) version: u32,
@@ -99,7 +99,7 @@ impl Tables {
     pub(super) fn announce(
         &mut self,
         account: AccountId,
-        announced: &Announced<'_>,
+        announced: &Announcing<'_>,
         former_sessions: &[SessionId],
         people: Vec<u64>,
     ) -> Vec<(FanOutId, EndpointId)> {
@@ -135,7 +135,7 @@ impl Tables {
     }
 
     /// The endpoints to be told, in order.
-    fn told(&self, account: AccountId, announced: &Announced<'_>, former_sessions: &[SessionId]) -> Vec<EndpointId> {
+    fn told(&self, account: AccountId, announced: &Announcing<'_>, former_sessions: &[SessionId]) -> Vec<EndpointId> {
         let after = announced.series.sessions().iter().map(|session| session.id);
         let sessions: Vec<SessionId> = after.chain(former_sessions.iter().copied()).collect();
         let event = announced.event.event;
@@ -166,10 +166,23 @@ impl Tables {
         };
         let mut sessions_ever = before.map(|row| row.sessions_ever).unwrap_or_default();
         sessions_ever.extend(&sessions);
-        self.series.insert((account, id), SeriesRow { record, sessions, sessions_ever });
+        let scheduled = || save.series.sessions().iter().filter(|session| session.is_scheduled());
+        let mut begins: Vec<_> =
+            scheduled().map(|session| AnnouncedSession { id: session.id, begin: session.begin }).collect();
+        begins.sort_by_key(|session| session.id);
+        let tzdb_version = save.event.tzdb_version.clone();
+        let row = SeriesRow {
+            record,
+            sessions,
+            sessions_ever,
+            ends_at: scheduled().map(|session| session.end.instant).max().unwrap_or(Timestamp::UNIX_EPOCH),
+            compared: tzdb_version.clone(),
+            announced: Announced { version, tzdb_version, sessions: begins },
+        };
+        self.series.insert((account, id), row);
     }
 
-    fn save_event(&mut self, account: AccountId, announced: &Announced<'_>, audience: Vec<u64>) {
+    fn save_event(&mut self, account: AccountId, announced: &Announcing<'_>, audience: Vec<u64>) {
         let (event, series) = (announced.event, announced.series);
         let summary = EventSummary {
             id: event.id,

@@ -9,7 +9,7 @@ use webinar::{MangoId, Participant};
 use wire::AccountId;
 
 use super::Model;
-use super::catalog::{Announced, targets_of};
+use super::catalog::{Announcing, targets_of};
 use super::tables::{Tables, oldest_first};
 
 #[async_trait]
@@ -62,7 +62,7 @@ impl Roster for Model {
         let newcomers: Vec<u64> = now_told.into_iter().filter(is_new).collect();
         if !newcomers.is_empty() {
             let (series, event) = (&late.series, &late.event);
-            let announced = Announced { series, event, version: found, is_for_everyone: false, now: late.now };
+            let announced = Announcing { series, event, version: found, is_for_everyone: false, now: late.now };
             tables.announce(account, &announced, &[], newcomers);
         }
         Ok(enrolled)

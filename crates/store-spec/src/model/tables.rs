@@ -13,8 +13,8 @@ use store::{
     KeyRecord, Mango, Page, ParticipantRecord, Retention, SeriesRecord, SourceRecord, StoreError, StoreResult,
     SubscriptionRecord, Targets,
 };
-use webinar::{MangoId, SeriesId, SessionId};
-use wire::{AccountId, EndpointId, EventId, FanOutId, SubscriptionId};
+use webinar::{Announced, MangoId, SeriesId, SessionId};
+use wire::{AccountId, EndpointId, EventId, FanOutId, NoticeId, SubscriptionId};
 
 #[derive(Debug, Default)]
 pub(super) struct Tables {
@@ -29,6 +29,7 @@ pub(super) struct Tables {
     pub(super) endpoints: BTreeMap<(AccountId, EndpointId), EndpointRow>,
     pub(super) subscriptions: BTreeMap<(AccountId, SubscriptionId), SubscriptionRecord>,
     pub(super) fan_outs: BTreeMap<(AccountId, FanOutId), FanOutRow>,
+    pub(super) notices: BTreeMap<(AccountId, NoticeId), super::notices::NoticeRow>,
     pub(super) sources: Vec<SourceRecord>,
     pub(super) messages: Vec<super::inbox::MessageRow>,
     /// The last number given to a message.
@@ -48,6 +49,11 @@ pub(super) struct SeriesRow {
     pub(super) sessions: Vec<SessionId>,
     /// Those of all versions.
     pub(super) sessions_ever: Vec<SessionId>,
+    pub(super) announced: Announced,
+    /// When its last session is over, as announced.
+    pub(super) ends_at: Timestamp,
+    /// The version of the tz database it was last compared with.
+    pub(super) compared: String,
 }
 
 #[derive(Debug)]

@@ -6,7 +6,9 @@ use wire::AccountId;
 
 use super::Disk;
 use crate::audience::Audience;
-use crate::{audit, backlog, catalog, due, erasures, failures, inbox, journal, lanes, subscriptions, upkeep};
+use crate::{
+    audit, backlog, catalog, due, erasures, failures, inbox, journal, lanes, notices, rules, subscriptions, upkeep,
+};
 
 #[test]
 fn claiming_reads_only_lanes_that_are_due() {
@@ -105,6 +107,19 @@ fn what_is_let_go_is_found_oldest_first() {
     plans.of(upkeep::OLD_VERSIONS).goes_by(&["PRIMARY KEY (account=?"]);
     plans.of(upkeep::OLD_MEMBERSHIPS).goes_by(&["membership USING COVERING INDEX membership_ended"]);
     plans.of(upkeep::OLD_ERASURES).goes_by(&["erasure USING PRIMARY KEY (account=?)"]);
+}
+
+#[test]
+fn notices_are_found_by_when_they_are_due_and_by_what_they_are_about() {
+    let plans = Plans::new();
+    plans.of(notices::ANY_DUE).goes_by(&["d USING COVERING INDEX notice_delivery_due", "e USING PRIMARY KEY"]);
+    plans.of(notices::LATEST).goes_by(&["notice USING INDEX notice_by_subject"]);
+    plans.of(notices::UNREAD).goes_by(&["notice USING INDEX notice_unread"]);
+}
+
+#[test]
+fn series_to_compare_with_a_newer_tz_database_come_from_their_index_in_order() {
+    Plans::new().of(rules::TO_COMPARE).goes_by(&["series USING COVERING INDEX series_to_compare"]);
 }
 
 fn audience(mangoes: u8, excluded: u8) -> Audience {

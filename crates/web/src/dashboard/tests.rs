@@ -141,3 +141,19 @@ fn numbers_are_grouped_by_three() {
         assert_eq!(grouped(number), text);
     }
 }
+
+#[tokio::test]
+async fn the_newest_unread_notice_is_told_until_it_is_read() {
+    let world = World::new().await;
+    let endpoint = world.receiver().await["endpoint"]["id"].as_str().unwrap().to_owned();
+    let first = world.notice_of(&endpoint).await;
+    world.advance(std::time::Duration::from_secs(1));
+    let second = world.notice_of(&endpoint).await;
+    let page = page_as(&world, None).await.text;
+    assert!(page.contains("An endpoint was disabled") && page.contains("2 unread") && page.contains(&second));
+    world.call("POST", &format!("/api/v1/notices/{second}/read")).await.is(204);
+    let page = page_as(&world, None).await.text;
+    assert!(page.contains("1 unread") && page.contains(&first) && !page.contains(&second));
+    world.call("POST", &format!("/api/v1/notices/{first}/read")).await.is(204);
+    assert!(!page_as(&world, None).await.text.contains("unread"));
+}

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use store::{
     Account, AttemptRecord, DeliveryFilter, DeliveryStatus, DeliverySummary, Endpoint, EventSummary, FanOutProgress,
-    FanOutState, Message, MessageFilter,
+    FanOutState, Message, MessageFilter, NoticeRecord, NoticeSubject,
 };
-use webinar::EventType;
+use webinar::{EventType, NoticeKind};
 use wire::{EndpointId, InboxMessageId};
 
 use crate::app::App;
@@ -18,6 +18,8 @@ use crate::problem::Problem;
 
 /// Rows of each list: a look, not the whole log.
 const ROWS: usize = 12;
+/// Notices among which the newest that nobody has read is looked for.
+const NOTICES_LOOKED_AT: usize = 50;
 /// Endpoints whose names are looked up; others are shown by id.
 const ENDPOINTS_NAMED_MAX: usize = 200;
 /// Characters of an endpoint's name: one line of the table.
@@ -43,6 +45,8 @@ pub(super) struct AccountView {
     name: String,
     timezone: String,
     totals: Totals,
+    /// The newest notice nobody has read, and how many there are.
+    notice: Option<NoticeRow>,
     events: Vec<EventRow>,
     deliveries: Vec<DeliveryRow>,
     messages: Vec<MessageRow>,
@@ -58,6 +62,15 @@ struct Totals {
     retrying: u64,
     abandoned: u64,
     pending: u64,
+}
+
+#[derive(Serialize)]
+struct NoticeRow {
+    id: String,
+    what: &'static str,
+    subject: String,
+    unread: u64,
+    at: When,
 }
 
 #[derive(Serialize)]
@@ -149,6 +162,9 @@ impl AccountView {
         let sources: HashMap<_, _> =
             store.sources(id).await?.into_iter().map(|source| (source.id, source.name)).collect();
         let counts = store.message_counts(id).await?;
+        let unread = store.unread_notices(id).await?;
+        let newest = store.notices(id, None, NOTICES_LOOKED_AT).await?.items;
+        let newest = newest.into_iter().find(|notice| notice.read_at.is_none());
 
         let events: Vec<_> = events.iter().map(|event| EventRow::of(event, &endpoints, now)).collect();
         let source_name =
@@ -158,6 +174,7 @@ impl AccountView {
             name: account.name.clone(),
             timezone: account.timezone.clone(),
             totals: Totals::of(&events),
+            notice: newest.map(|notice| NoticeRow::of(&notice, unread, &endpoints, now)),
             events,
             deliveries: deliveries.iter().map(|delivery| DeliveryRow::of(delivery, &endpoints, now)).collect(),
             messages: messages.iter().map(|message| MessageRow::of(message, source_name(message), now)).collect(),
@@ -183,6 +200,24 @@ impl Totals {
     }
 }
 
+impl NoticeRow {
+    fn of(notice: &NoticeRecord, unread: u64, endpoints: &Endpoints, now: Timestamp) -> NoticeRow {
+        NoticeRow {
+            id: notice.id.to_string(),
+            what: match notice.kind {
+                NoticeKind::EndpointDisabled => "An endpoint was disabled:",
+                NoticeKind::RulesChanged => "Newer time zone rules move sessions that were announced:",
+            },
+            subject: match notice.subject {
+                NoticeSubject::Endpoint(endpoint) => endpoint_name(endpoint, endpoints),
+                NoticeSubject::Series(series) => format!("webinar {series}"),
+            },
+            unread,
+            at: When::of(notice.created_at, now),
+        }
+    }
+}
+
 impl EventRow {
     fn of(event: &EventSummary, endpoints: &Endpoints, now: Timestamp) -> EventRow {
         EventRow {
@@ -191,6 +226,7 @@ impl EventRow {
             kind: match event.event {
                 EventType::WebinarCreatedRecurring => "recurring",
                 EventType::WebinarCreatedSingle => "single",
+                EventType::Notice(kind) => kind.as_str(),
             },
             trigger: event.trigger.as_str(),
             version: event.version,

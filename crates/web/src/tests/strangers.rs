@@ -27,7 +27,9 @@ async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
         world.receive(message).await;
     }
     let message = world.get("/api/v1/inbox/messages").await.is(200)["data"][0]["id"].clone();
+    let notice = world.notice_of(registered["endpoint"]["id"].as_str().unwrap()).await;
     BTreeMap::from([
+        ("notices", notice),
         ("mangoes", mango),
         ("participants", "1".to_owned()),
         ("webinars", text(&saved["id"])),

@@ -15,13 +15,16 @@ use provider::frontier::Place;
 use provider::segment::{Entry, Segment};
 use provider::target::TargetPolicy;
 use serde_json::{Value, json};
-use store::{Account, Accounts, Chance, Clock, Exception, ExceptionState, FailedAttempt, Lanes, Settlement};
+use store::{
+    Account, Accounts, Chance, Clock, DisabledBecause, Exception, ExceptionState, FailedAttempt, Lanes, NewNotice,
+    Notices, Settlement,
+};
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use tower::ServiceExt;
 use webinar::Zones;
-use wire::{AccountId, NodeId};
+use wire::{AccountId, NodeId, NoticeId};
 
 use crate::app::App;
 use crate::ingest::Ingest;
@@ -201,6 +204,15 @@ impl World {
     pub(crate) async fn receiver(&self) -> Value {
         let body = json!({"hookUrl": "https://receiver.example/hook?secret=s", "event": "webinar.created.recurring"});
         self.post("/api/v1/integration/webhook/webhook", body).await.is(200)["result"].clone()
+    }
+
+    /// A notice that this endpoint is disabled; its id.
+    pub(crate) async fn notice_of(&self, endpoint: &str) -> String {
+        let now = self.clock.now();
+        let id = NoticeId::from_bytes(self.context.chance.id_bytes(now));
+        let notice = NewNotice::endpoint_disabled(id, endpoint.parse().unwrap(), DisabledBecause::Gone, now);
+        self.store.raise_notice(self.account, notice).await.unwrap();
+        id.to_string()
     }
 
     /// Saves a weekly series for the members of a mango; the answer.

@@ -8,6 +8,7 @@ use webinar::{
 };
 use wire::{AccountId, EventId};
 
+use super::rules;
 use super::view::{SavedView, wall_time};
 use crate::app::App;
 use crate::caller::Caller;
@@ -50,7 +51,10 @@ impl Proposal {
         record: &SeriesRecord,
         draft: SeriesDraft,
     ) -> Result<Proposal, Problem> {
-        let last = Some(parse_stored(app, record)?);
+        let stored = parse_stored(app, record)?;
+        // Compared is with what people were told: rules may have changed since.
+        let announced = rules::announced(app, account, record).await?;
+        let last = Some(announced.map(|announced| stored.as_announced(&announced.sessions)).unwrap_or(stored));
         let plan = Plan { id: record.id, draft, last, from_version: record.version, ending: Ending::GoesOn };
         let proposal = Proposal::of(app, account, plan).await?;
         // Cancelled as a whole it stays, until a session takes place again.

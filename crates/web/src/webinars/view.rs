@@ -4,7 +4,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde::Serialize;
 use store::{Saved, SeriesRecord};
-use webinar::{Series, SeriesDraft, Session, SessionStatus, Trigger};
+use webinar::{RuleChange, Series, SeriesDraft, Session, SessionStatus, Trigger};
 use wire::EventId;
 
 use crate::reply::instant;
@@ -22,6 +22,9 @@ pub(super) struct SeriesView {
     saved_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<Vec<SessionView>>,
+    /// How newer rules of its zone move sessions that were announced; null where they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_rule_change: Option<Option<RuleChange>>,
 }
 
 /// One session. `start` and `originalStart` are wall-clock times in the series' zone.
@@ -72,11 +75,12 @@ impl SeriesView {
             created_at: instant(record.created_at),
             saved_at: instant(record.saved_at),
             sessions: None,
+            pending_rule_change: None,
         }
     }
 
-    pub(super) fn with_sessions(self, series: &Series) -> SeriesView {
-        SeriesView { sessions: Some(sessions(series)), ..self }
+    pub(super) fn with_sessions(self, series: &Series, pending: Option<RuleChange>) -> SeriesView {
+        SeriesView { sessions: Some(sessions(series)), pending_rule_change: Some(pending), ..self }
     }
 }
 

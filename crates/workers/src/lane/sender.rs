@@ -19,7 +19,7 @@ use wire::{MessageId, ParticipantNumber, Signer, headers};
 use crate::{Context, Posting, Way};
 
 /// The contract gives a receiver 30 s for everything.
-const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(30);
+pub(crate) const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(30);
 /// Beside the shared part a body holds a name, an address, a number and an offset.
 const PERSON_BYTES: usize = 256;
 
@@ -179,7 +179,7 @@ impl Future for Attempting {
 }
 
 impl Attempted {
-    fn of(exchange: Exchange, clock: &dyn Clock) -> Attempted {
+    pub(crate) fn of(exchange: Exchange, clock: &dyn Clock) -> Attempted {
         let phases = exchange.phases;
         match exchange.result {
             Ok(answer) => {

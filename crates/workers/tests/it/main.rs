@@ -7,6 +7,8 @@ mod details;
 mod erasure;
 mod failure;
 mod janitor;
+mod notices;
 mod receiver;
+mod rules;
 mod test_send;
 mod world;

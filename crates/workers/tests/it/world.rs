@@ -17,9 +17,9 @@ use store::{
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
-use webinar::{EventType, MangoId, Participant, Series, SeriesDraft, SeriesId, SeriesPart, Trigger, Zones};
+use webinar::{EventType, MangoId, Participant, RuleUpdate, Series, SeriesDraft, SeriesId, SeriesPart, Trigger, Zones};
 use wire::{AccountId, EndpointId, ErasureId, EventId, NodeId, SigningSecret, SubscriptionId};
-use workers::{Bounds, Context, LaneSupervisor, TestSender};
+use workers::{Bounds, Context, LaneSupervisor, NoticeSender, RuleWatcher, TestSender, Turn};
 
 use crate::receiver::Receiver;
 
@@ -54,6 +54,7 @@ pub(crate) struct World {
     pub(crate) stop: watch::Sender<bool>,
     context: Context,
     supervisor: LaneSupervisor,
+    notices: NoticeSender,
     versions: u32,
     _directory: TempDir,
 }
@@ -78,7 +79,8 @@ impl World {
         };
         let (stop, stopped) = watch::channel(false);
         let supervisor = LaneSupervisor::new(context.clone(), NodeId::from_bytes([1; 16]), stopped);
-        let world = World { store, clock, stop, context, supervisor, versions: 0, _directory: directory };
+        let notices = NoticeSender::new(Arc::new(store.clone()), context.clone(), stop.subscribe());
+        let world = World { store, clock, stop, context, supervisor, notices, versions: 0, _directory: directory };
         world.people(count).await;
         world
     }
@@ -112,13 +114,17 @@ impl World {
     }
 
     pub(crate) async fn subscribe(&self, url: &str) -> EndpointId {
+        self.subscribe_to(url, EventType::WebinarCreatedRecurring).await
+    }
+
+    pub(crate) async fn subscribe_to(&self, url: &str, event: EventType) -> EndpointId {
         let id = self.context.chance.id_bytes(self.clock.now());
         let new = NewSubscription {
             id: SubscriptionId::from_bytes(id),
             url: url.to_owned(),
             endpoint: EndpointId::from_bytes(id),
             secret: SigningSecret::from_random([5; 32]).into(),
-            event: EventType::WebinarCreatedRecurring,
+            event,
             webinar: None,
             now: self.clock.now(),
         };
@@ -140,22 +146,52 @@ impl World {
 
     /// Saves the next version of the one series.
     pub(crate) async fn save_series(&mut self) -> EventId {
-        let draft = serde_json_draft(self.versions);
-        let series = Series::parse(SERIES, draft, &Zones::bundled()).unwrap();
+        self.save_series_in("Asia/Kolkata", &Zones::bundled()).await
+    }
+
+    /// Saves the next version of the one series, in this zone by these rules.
+    pub(crate) async fn save_series_in(&mut self, zone: &str, zones: &Zones) -> EventId {
+        let (event, version) = self.save(SERIES, self.versions, (zone, zones)).await;
+        self.versions = version;
+        event
+    }
+
+    /// Saves the first version of a further series.
+    pub(crate) async fn save_another_series_in(&mut self, zone: &str, zones: &Zones, number: u8) {
+        self.save(SeriesId::from_bytes([number + 100; 12]), 0, (zone, zones)).await;
+    }
+
+    async fn save(&self, id: SeriesId, from_version: u32, (zone, zones): (&str, &Zones)) -> (EventId, u32) {
+        let draft = SeriesDraft { timezone: zone.to_owned(), ..serde_json_draft(from_version) };
+        let series = Series::parse(id, draft, zones).unwrap();
         let part = SeriesPart::render(series.sessions(), &["Gold"]);
         let id = EventId::from_bytes(self.context.chance.id_bytes(self.clock.now()));
         let event = NewEvent {
             id,
             event: EventType::WebinarCreatedRecurring,
-            trigger: if self.versions == 0 { Trigger::Created } else { Trigger::Updated },
+            trigger: if from_version == 0 { Trigger::Created } else { Trigger::Updated },
             series_part: part.as_bytes().to_vec().into(),
             attendee_instant: part.attendee_instant(),
-            tzdb_version: Zones::bundled().version().to_owned(),
+            tzdb_version: zones.version().to_owned(),
         };
         let now = self.clock.now();
-        let save = SaveSeries { series, from_version: self.versions, ending: Ending::GoesOn, event, now };
-        self.versions = self.store.save_series(ACCOUNT, save).await.unwrap().version;
-        id
+        let save = SaveSeries { series, from_version, ending: Ending::GoesOn, event, now };
+        (id, self.store.save_series(ACCOUNT, save).await.unwrap().version)
+    }
+
+    /// What a server does at its start: one turn of comparing what was announced with the bundled rules.
+    pub(crate) async fn compare_rules(&self, updates: RuleUpdate) -> Turn {
+        self.watcher(updates).turn().await.unwrap()
+    }
+
+    /// The same to its end.
+    pub(crate) async fn compare_all_rules(&self, updates: RuleUpdate) {
+        self.watcher(updates).run().await;
+    }
+
+    fn watcher(&self, updates: RuleUpdate) -> RuleWatcher {
+        let store = Arc::new(self.store.clone());
+        RuleWatcher::new(store, self.context.clone(), Zones::bundled(), updates, self.stop.subscribe())
     }
 
     /// Lets the lanes do everything that is due now.
@@ -201,6 +237,17 @@ impl World {
     /// Waits until the lanes that were started have nothing more to do.
     pub(crate) async fn finish_work(&mut self) {
         self.supervisor.settled().await;
+    }
+
+    /// Sends the notices that are due now, and waits for what comes of them.
+    pub(crate) async fn send_notices(&mut self) {
+        self.start_notices().await;
+        self.notices.settled().await;
+    }
+
+    /// Starts the notices that are due without waiting for their end.
+    pub(crate) async fn start_notices(&mut self) {
+        self.notices.turn().await.unwrap();
     }
 
     pub(crate) async fn advance(&mut self, seconds: i64) {
