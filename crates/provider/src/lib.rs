@@ -10,6 +10,7 @@ pub mod frontier;
 pub mod judge;
 pub mod lane;
 pub mod pace;
+pub mod secret;
 pub mod segment;
 pub mod settings;
 pub mod subscription;
