@@ -10,6 +10,7 @@ use crate::commands::deliveries::DeliveriesCommand;
 use crate::commands::demo::DemoArgs;
 use crate::commands::import::ImportArgs;
 use crate::commands::inbox::InboxCommand;
+use crate::commands::secrets::SecretsCommand;
 use crate::commands::serve::ServeArgs;
 use crate::output::ListFormat;
 
@@ -43,6 +44,9 @@ pub(crate) enum Command {
     Inbox(InboxCommand),
     /// Copy the database into a new file while the server works on it.
     Backup(BackupArgs),
+    /// The keys that seal signing secrets in the database: make one, and reseal everything with another.
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// Measure what one delivery and one acceptance cost on this machine.
     #[command(subcommand)]
     Bench(BenchCommand),

@@ -7,4 +7,5 @@ pub(crate) mod deliveries;
 pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod inbox;
+pub(crate) mod secrets;
 pub(crate) mod serve;

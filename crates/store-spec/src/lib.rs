@@ -20,6 +20,8 @@ mod model;
 #[doc(hidden)]
 pub mod roster;
 #[doc(hidden)]
+pub mod secrets;
+#[doc(hidden)]
 pub mod settling;
 #[doc(hidden)]
 pub mod subscriptions;

@@ -8,6 +8,7 @@ mod inbox;
 mod journal;
 mod lanes;
 mod roster;
+mod secrets;
 mod subscriptions;
 mod tables;
 

@@ -1,7 +1,8 @@
 //! What Fanfare keeps, as traits in the words of the domain. No SQL here, and no decisions.
 //!
 //! Each trait is one table family: [`Accounts`], [`Roster`] (mangoes, participants, membership), [`Catalog`] (series
-//! and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Backlog`] (orders to them), [`Journal`] (the delivery log) and [`Inbox`].
+//! and events), [`Subscriptions`] (endpoints too), [`Secrets`] (what they sign with), [`Lanes`] (the queues), [`Backlog`]
+//! (orders to them), [`Journal`] (the delivery log) and [`Inbox`]. Secrets are sealed at rest, by a [`Vault`].
 //! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
 //! that does not exist is `Missing`, an id that is taken `Exists`.
 
@@ -16,7 +17,9 @@ mod journal;
 mod lanes;
 mod page;
 mod roster;
+mod secrets;
 mod subscriptions;
+mod vault;
 
 pub use accounts::{Account, Accounts, KeyRecord};
 pub use backlog::{Backlog, ROWS_ALIGNED_MAX, Steer, Steered};
@@ -27,7 +30,7 @@ pub use clock::{Chance, Clock};
 pub use error::{StoreError, StoreResult};
 pub use fail_point::FailPoint;
 pub use inbox::{
-    Acceptance, DuplicateContent, Inbox, Message, MessageCounts, MessageFilter, MessageNumber, SourceRecord,
+    Acceptance, DuplicateContent, Inbox, Message, MessageCounts, MessageFilter, MessageNumber, SourceKey, SourceRecord,
 };
 pub use journal::{
     AttemptRecord, DeliveryCursor, DeliveryDetail, DeliveryFilter, DeliveryPart, DeliveryStatus, DeliverySummary,
@@ -39,12 +42,17 @@ pub use lanes::{
 };
 pub use page::{PAGE_SIZE_MAX, Page};
 pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, ParticipantRecord, Roster, Targets};
+pub use secrets::{Rotated, Rotation, Secrets};
 pub use subscriptions::{
     Endpoint, EndpointChange, EndpointSwitch, LastFailure, NewSubscription, Subscribed, SubscriptionRecord,
     Subscriptions,
 };
+pub use vault::{
+    KeyId, ParseKeyIdError, ParseSealingKeyError, SEALING_KEYS_MAX, SealingKey, SealingKeyCountError, SecretPlace,
+    UnsealError, Vault,
+};
 
 /// Everything one database holds: what a server is given.
-pub trait Store: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox {}
+pub trait Store: Accounts + Roster + Catalog + Subscriptions + Secrets + Lanes + Backlog + Journal + Inbox {}
 
-impl<T: Accounts + Roster + Catalog + Subscriptions + Lanes + Backlog + Journal + Inbox> Store for T {}
+impl<T: Accounts + Roster + Catalog + Subscriptions + Secrets + Lanes + Backlog + Journal + Inbox> Store for T {}

@@ -14,7 +14,7 @@ use crate::app::AppState;
 use crate::problem::Problem;
 use crate::{
     Halves, dashboard, deliveries, endpoints, enrolment, events, health, integration, mangoes, messages, participants,
-    sources, subscriptions, test_sends, webinars,
+    secrets, sources, subscriptions, test_sends, webinars,
 };
 
 /// Which half serves a route.
@@ -100,6 +100,7 @@ pub(crate) fn table() -> Vec<Route> {
         route(Provider, POST, "/api/v1/endpoints/{id}/skip", MANAGE, endpoints::skip),
         route(Provider, POST, "/api/v1/endpoints/{id}/drop", MANAGE, endpoints::drop_backlog),
         route(Provider, POST, "/api/v1/endpoints/{id}/test", REGISTER, test_sends::send),
+        route(Provider, POST, "/api/v1/endpoints/{id}/rotate-secret", MANAGE, secrets::rotate),
 
         route(Receiver, POST, "/api/v1/sources", MANAGE, sources::create),
         route(Receiver, GET, "/api/v1/sources", READ, sources::list),

@@ -4,6 +4,7 @@ mod api;
 mod enrolment;
 mod log;
 mod registration;
+mod secrets;
 mod strangers;
 mod test_sends;
 pub(crate) mod world;

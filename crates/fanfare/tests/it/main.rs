@@ -8,6 +8,7 @@ mod deliveries;
 mod demo;
 mod inbox;
 mod members;
+mod secrets;
 mod stopping;
 mod usage;
 mod world;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use provider::lane::LaneState;
-use store::{Group, Lease, NewMember, Room, Store, Subscribed};
+use store::{Group, Lease, NewMember, Room, Rotation, Store, Subscribed};
 use webinar::{EventType, SeriesId};
 use wire::{EndpointId, SubscriptionId};
 
@@ -43,6 +43,13 @@ impl<S: Store> Player<S> {
                 told(self.world.store.change_endpoint(self.accounts[*account], id, change.clone(), now).await)
             }
             Operation::Steer { .. } | Operation::Drop { .. } => self.apply_to_backlog(operation).await,
+            Operation::Rotate { account, nth, overlap } => {
+                let id = pick(&self.endpoints, *nth).unwrap_or(EndpointId::from_bytes([9; 16]));
+                let (secret, now) = (self.world.secret(), self.world.now());
+                let rotation = Rotation { secret, old_until: now + Duration::from_secs(*overlap), now };
+                told(self.world.store.rotate_secret(self.accounts[*account], id, rotation).await)
+            }
+            Operation::RemoveExpired => told(self.world.store.remove_expired_secrets(self.world.now()).await),
             Operation::Accept { sender, id, body } => {
                 let accepted = self.world.accept(&self.senders[*sender], IDS[*id], BODIES[*body]).await;
                 told(accepted.map(|acceptance| self.number(&acceptance)))

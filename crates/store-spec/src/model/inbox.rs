@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use receiver::{ContentDigest, DedupeKey, Verified};
 use store::{
-    Acceptance, DuplicateContent, Inbox, Message, MessageCounts, MessageFilter, MessageNumber, Page, SourceRecord,
-    StoreError, StoreResult,
+    Acceptance, DuplicateContent, Inbox, Message, MessageCounts, MessageFilter, MessageNumber, Page, SourceKey,
+    SourceRecord, StoreError, StoreResult,
 };
 use wire::{AccountId, SourceId};
 
@@ -36,7 +36,7 @@ impl Inbox for Model {
         Ok(sources)
     }
 
-    async fn set_source_keys(&self, account: AccountId, id: SourceId, keys: Vec<String>) -> StoreResult<bool> {
+    async fn set_source_keys(&self, account: AccountId, id: SourceId, keys: Vec<SourceKey>) -> StoreResult<bool> {
         let mut tables = self.tables();
         let found = tables.sources.iter_mut().find(|source| source.account == account && source.id == id);
         Ok(found.map(|source| source.keys = keys).is_some())

@@ -6,7 +6,7 @@ use wire::AccountId;
 
 use super::Disk;
 use crate::audience::Audience;
-use crate::{backlog, catalog, due, failures, inbox, journal, lanes, subscriptions};
+use crate::{backlog, catalog, due, failures, inbox, journal, lanes, secrets, subscriptions};
 
 #[test]
 fn claiming_reads_only_lanes_that_are_due() {
@@ -67,6 +67,13 @@ fn the_log_is_read_in_its_order() {
         .of(&failures::of_delivery_sql())
         .goes_by(&["f USING PRIMARY KEY (account=? AND fan_out=? AND participant=?)"]);
     plans.of(journal::SEGMENTS_AROUND).goes_by(&["segment USING INDEX segment_by_range"]);
+}
+
+#[test]
+fn secrets_are_found_by_endpoint_and_the_expired_by_their_end() {
+    let plans = Plans::new();
+    plans.of(secrets::OF_ENDPOINT).goes_by(&["endpoint_secret USING PRIMARY KEY"]);
+    plans.of(secrets::REMOVE_EXPIRED).goes_by(&["endpoint_secret USING INDEX endpoint_secret_expiring"]);
 }
 
 #[test]

@@ -6,5 +6,6 @@ mod delivery;
 mod details;
 mod failure;
 mod receiver;
+mod secrets;
 mod test_send;
 mod world;

@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// One webhook as it arrived.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub(crate) enum Answer {
     ComeBackIn(&'static str),
     /// 301 to this place.
     Elsewhere(&'static str),
+    /// 200, once it may: each takes a permit.
+    When(Arc<Semaphore>),
     /// Never.
     Nothing,
 }
@@ -110,6 +113,10 @@ impl Receiver {
             Answer::Status(status) => response.status(status),
             Answer::ComeBackIn(wait) => response.status(503).header("retry-after", wait),
             Answer::Elsewhere(place) => response.status(301).header("location", place),
+            Answer::When(gate) => {
+                gate.acquire().await.unwrap().forget();
+                response.status(200)
+            }
             Answer::Nothing => std::future::pending().await,
         };
         Ok(response.body(Full::default()).unwrap())
