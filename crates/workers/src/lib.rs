@@ -1,6 +1,7 @@
 //! The loops that do what the pure crates decide. Each has one shape: claim, act, decide, settle; and a `turn()` that a
 //! test can step.
 
+mod expired_secrets;
 mod lane;
 mod lanes;
 mod outbound;
@@ -14,6 +15,7 @@ use provider::target::TargetPolicy;
 use store::{Chance, Clock, Lanes};
 use tokio::sync::Notify;
 
+pub use expired_secrets::ExpiredSecrets;
 pub use lanes::LaneSupervisor;
 pub use outbound::{Outbound, Posting, Way};
 pub use test_send::TestSender;

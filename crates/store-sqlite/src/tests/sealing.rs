@@ -95,7 +95,7 @@ async fn a_file_whose_key_is_missing_is_refused_at_opening_by_the_keys_name() ->
     let key = vault(&[1]).key_in_use().to_string();
     assert_eq!(sealing_keys(&disk.path()), [""; 0], "there is no file yet");
     with_secrets(disk.open()).await?;
-    assert_eq!(sealing_keys(&disk.path()), [key.clone()]);
+    assert_eq!(sealing_keys(&disk.path()), std::slice::from_ref(&key));
     let refused = disk.open_with(&[2]).err().expect("not its key");
     assert!(matches!(refused, OpenError::UnknownSealingKey { .. }), "{refused:?}");
     for told in [key.as_str(), &vault(&[2]).key_in_use().to_string(), "FANFARE_SECRET_KEY"] {

@@ -10,6 +10,8 @@ use store::{Clock, EndpointChange, Rotated, Rotation, Secrets, Subscriptions};
 use tokio::sync::{Semaphore, mpsc};
 use wire::{AsymmetricSecret, EndpointId, KeyRing, Secret, SignedHeaders, SigningSecret, VerificationKey};
 
+use workers::ExpiredSecrets;
+
 use crate::receiver::{Answer, Arrived, Receiver};
 use crate::world::{ACCOUNT, FIRST_SECRET, World};
 
@@ -104,6 +106,20 @@ async fn a_retry_is_signed_with_what_is_valid_then() {
     assert_eq!(arrived[0].id, arrived[1].id, "one delivery");
     assert_eq!(world.signers(&arrived[0], [FIRST_SECRET, 6]), [FIRST_SECRET, 6]);
     assert_eq!(world.signers(&arrived[1], [FIRST_SECRET, 6]), [6]);
+}
+
+#[tokio::test]
+async fn an_expired_secret_is_removed_and_a_valid_one_is_not() {
+    let mut world = World::with_members(0).await;
+    let (_, endpoint) = world.subscriber().await;
+    world.rotate(endpoint, secret(6), 1).await;
+    let remover = ExpiredSecrets::new(Arc::new(world.store.clone()), world.clock.clone());
+    world.advance(3_599).await;
+    assert_eq!(remover.turn().await.unwrap(), 0);
+    world.advance(1).await;
+    assert_eq!(remover.turn().await.unwrap(), 1);
+    let kept = world.store.endpoint(ACCOUNT, endpoint).await.unwrap().unwrap();
+    assert_eq!(kept.secrets.iter().map(|secret| secret.number).collect::<Vec<_>>(), [2]);
 }
 
 /// A lane at work whose receiver answers only when told: it stays open while secrets change.
