@@ -11,8 +11,8 @@ use store_sqlite::SqliteStore;
 use wire::AccountId;
 
 use crate::config::ConfigFile;
-use crate::output::tame;
-use crate::secret_keys::SecretKeyArgs;
+use crate::output::{self, tame};
+use crate::secret_keys::{self, SecretKeyArgs};
 use crate::zones;
 
 /// Where a database is.
@@ -120,7 +120,11 @@ impl DatabaseArgs {
     /// What seals the secrets of the database.
     pub(crate) fn vault(&self) -> anyhow::Result<Vault> {
         let (path, key_file) = self.choose()?;
-        Ok(self.secret_key.source(key_file)?.vault(&path)?.0)
+        let (vault, made) = self.secret_key.source(key_file)?.vault(&path)?;
+        if let Some(made) = made {
+            output::say(&format!("{}: {}", made.display(), secret_keys::NEW_FILE));
+        }
+        Ok(vault)
     }
 
     fn open(&self, path: &Path) -> anyhow::Result<SqliteStore> {

@@ -94,11 +94,9 @@ pub(crate) fn new_key() -> SealingKey {
     SealingKey::from_bytes((&SystemChance as &dyn Chance).bytes())
 }
 
-/// Says that there is a file to be kept.
-pub(crate) fn tell_of_new_file(path: &Path) {
-    let file = path.display();
-    tracing::info!(%file, "made the key that seals signing secrets; keep a copy of it apart from those of the database");
-}
+/// What is said of a key file that was made just now.
+pub(crate) const NEW_FILE: &str =
+    "made the key that seals signing secrets; keep a copy of it, apart from copies of the database";
 
 /// A link and what it points to are one database, so its keys stand beside the file itself.
 fn beside(database: &Path) -> PathBuf {

@@ -53,7 +53,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     greet(&settings, server.address(), &zones);
     warn_of_exposure(&settings, server.address());
     if let Some(made) = made {
-        secret_keys::tell_of_new_file(&made);
+        tracing::info!(file = %made.display(), "{}", secret_keys::NEW_FILE);
     }
     if store.accounts().await?.is_empty() {
         tracing::info!("there is no account yet; make one with: fanfare account create --name NAME --timezone ZONE");

@@ -68,6 +68,14 @@ fn a_key_file_is_made_beside_the_database_and_told_of_once() {
 }
 
 #[test]
+fn a_command_that_makes_the_key_file_tells_of_it_too() {
+    let world = World::new();
+    let create = ["account", "create", "--name", "A", "--timezone", "UTC"];
+    let told = [world.run(&create).stderr, world.run(&create).stderr];
+    assert_eq!(told.each_ref().map(|told| told.contains(KEY_FILE)), [true, false], "{told:?}");
+}
+
+#[test]
 fn a_missing_key_file_is_told_at_the_start_and_no_other_is_made() {
     let world = World::new();
     world.create_account();
