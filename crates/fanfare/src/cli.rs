@@ -14,6 +14,7 @@ use crate::commands::import::ImportArgs;
 use crate::commands::inbox::InboxCommand;
 use crate::commands::notices::NoticesCommand;
 use crate::commands::participants::ParticipantsCommand;
+use crate::commands::secrets::SecretsCommand;
 use crate::commands::serve::ServeArgs;
 use crate::output::ListFormat;
 
@@ -58,6 +59,9 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Rewrite the database file: shorter, and without remains of what was erased; the server must be stopped.
     Compact(CompactArgs),
+    /// The keys that seal signing secrets in the database: make one, and reseal everything with another.
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// Measure what one delivery and one acceptance cost on this machine.
     #[command(subcommand)]
     Bench(BenchCommand),

@@ -11,4 +11,5 @@ pub(crate) mod import;
 pub(crate) mod inbox;
 pub(crate) mod notices;
 pub(crate) mod participants;
+pub(crate) mod secrets;
 pub(crate) mod serve;

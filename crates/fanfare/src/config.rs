@@ -17,6 +17,7 @@ use webinar::RuleUpdate;
 
 use crate::database::{Database, DatabaseArgs};
 use crate::logs::LogFormat;
+use crate::secret_keys::KeySource;
 
 #[cfg(test)]
 mod tests;
@@ -82,6 +83,7 @@ pub(crate) struct SettingsArgs {
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) database: Database,
+    pub(crate) secret_keys: KeySource,
     pub(crate) allow_targets: Vec<AllowRule>,
     pub(crate) schemes: Schemes,
     pub(crate) dashboard: Dashboard,
@@ -108,6 +110,7 @@ impl SettingsArgs {
         let open_dashboard = self.open_dashboard.or(file.open_dashboard).unwrap_or_default();
         Ok(Settings {
             listen: self.listen.or(file.listen).unwrap_or_default().0,
+            secret_keys: self.database.secret_key.source(file.secret_key_file)?,
             database: self.database.database.or(file.database).unwrap_or_default(),
             allow_targets,
             schemes: if https_only { Schemes::HttpsOnly } else { Schemes::Both },
@@ -154,6 +157,7 @@ pub(crate) struct ConfigFile {
     listen: Option<ListenAddress>,
     #[serde(default, deserialize_with = "from_text")]
     pub(crate) database: Option<Database>,
+    pub(crate) secret_key_file: Option<PathBuf>,
     #[serde(default, deserialize_with = "from_texts")]
     allow_target: Vec<AllowRule>,
     https_only: Option<bool>,
@@ -164,8 +168,17 @@ pub(crate) struct ConfigFile {
 }
 
 /// The keys of [`ConfigFile`], for suggestions.
-const KEYS: [&str; 8] =
-    ["listen", "database", "allow-target", "https-only", "open-dashboard", "only", "rule-changes", "log-format"];
+const KEYS: [&str; 9] = [
+    "listen",
+    "database",
+    "secret-key-file",
+    "allow-target",
+    "https-only",
+    "open-dashboard",
+    "only",
+    "rule-changes",
+    "log-format",
+];
 /// Below this likeness (Jaro-Winkler, 0 to 1) a suggestion puzzles more than it helps.
 const LIKENESS_MIN: f64 = 0.7;
 

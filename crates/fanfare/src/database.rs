@@ -6,14 +6,14 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use store::{Account, Accounts, Act, Actor, AuditNote, Clock};
+use store::{Account, Accounts, Act, Actor, AuditNote, Clock, Vault};
 use store_sqlite::{ServerLock, SqliteStore};
-use webinar::Zones;
 use wire::AccountId;
 
 use crate::clock::SystemClock;
 use crate::config::ConfigFile;
-use crate::output::tame;
+use crate::output::{self, tame};
+use crate::secret_keys::{self, SecretKeyArgs};
 use crate::zones;
 
 /// Where a database is.
@@ -78,22 +78,27 @@ pub(crate) struct DatabaseArgs {
     /// A settings file (TOML) whose keys are named as the options of `serve`; options and environment win over it.
     #[arg(long, env = "FANFARE_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) secret_key: SecretKeyArgs,
 }
 
 impl DatabaseArgs {
     /// Opens the database there is to change it; asking about one that is not there must not make one.
     pub(crate) fn open_existing(&self) -> anyhow::Result<SqliteStore> {
-        open(&self.find()?, zones::newest())
+        self.open(&self.find()?)
     }
 
     /// Opens the database there is to look into it, and leaves its schema as it is.
     pub(crate) fn open_to_read(&self) -> anyhow::Result<SqliteStore> {
-        Ok(SqliteStore::open_to_read(&self.find()?, zones::newest())?)
+        let path = self.find()?;
+        let (_, key_file) = self.choose()?;
+        let vault = self.secret_key.source(key_file)?.vault_to_read(&path)?;
+        Ok(SqliteStore::open_to_read(&path, zones::newest(), vault)?)
     }
 
     /// The file of the database there is.
     pub(crate) fn find(&self) -> anyhow::Result<PathBuf> {
-        let Database::Sqlite(path) = self.choose()?;
+        let (path, _) = self.choose()?;
         if !path.try_exists().with_context(|| format!("cannot look for {}", path.display()))? {
             bail!("there is no database {}; name it with --database, or make it with fanfare serve", path.display());
         }
@@ -102,23 +107,36 @@ impl DatabaseArgs {
 
     /// Opens the database there is for this process alone; refused where a server runs.
     pub(crate) fn open_alone(&self) -> anyhow::Result<(SqliteStore, ServerLock)> {
-        Ok(SqliteStore::open_as_server(&self.find()?, zones::newest())?)
+        let path = self.find()?;
+        Ok(SqliteStore::open_as_server(&path, zones::newest(), self.vault()?)?)
     }
 
     /// Opens the database, making it where there is none.
     pub(crate) fn open_or_create(&self) -> anyhow::Result<SqliteStore> {
-        let Database::Sqlite(path) = self.choose()?;
-        open(&path, zones::newest())
+        let (path, _) = self.choose()?;
+        self.open(&path)
     }
 
-    fn choose(&self) -> anyhow::Result<Database> {
+    /// The file of the database, and the one with its secret keys where the settings file names one.
+    pub(crate) fn choose(&self) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
         let file = ConfigFile::read(self.config.as_deref())?;
-        Ok(self.database.clone().or(file.database).unwrap_or_default())
+        let Database::Sqlite(path) = self.database.clone().or(file.database).unwrap_or_default();
+        Ok((path, file.secret_key_file))
     }
-}
 
-fn open(path: &Path, zones: Zones) -> anyhow::Result<SqliteStore> {
-    Ok(SqliteStore::open(path, zones)?)
+    /// What seals the secrets of the database.
+    pub(crate) fn vault(&self) -> anyhow::Result<Vault> {
+        let (path, key_file) = self.choose()?;
+        let (vault, made) = self.secret_key.source(key_file)?.vault(&path)?;
+        if let Some(made) = made {
+            output::say(&format!("{}: {}", made.display(), secret_keys::NEW_FILE));
+        }
+        Ok(vault)
+    }
+
+    fn open(&self, path: &Path) -> anyhow::Result<SqliteStore> {
+        Ok(SqliteStore::open(path, zones::newest(), self.vault()?)?)
+    }
 }
 
 /// The account with this id; without one, the only account there is.

@@ -19,7 +19,7 @@ pub async fn a_source_reads_back_and_its_id_is_given_once<S: Store>(mut world: W
     for _ in 0..3 {
         let (_, mut record) = Sender::new(SourceId::from_bytes(world.id()), ours);
         record.created_at = world.pass(Duration::from_secs(1));
-        record.keys.push("whpk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned());
+        record.keys.push("whpk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned().into());
         world.store.create_source(record.clone()).await?;
         made.push(record);
     }

@@ -28,6 +28,8 @@ pub mod roster;
 #[doc(hidden)]
 pub mod rules;
 #[doc(hidden)]
+pub mod secrets;
+#[doc(hidden)]
 pub mod settling;
 #[doc(hidden)]
 pub mod subscriptions;

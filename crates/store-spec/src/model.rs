@@ -12,6 +12,7 @@ mod lanes;
 mod notices;
 mod roster;
 mod rules;
+mod secrets;
 mod subscriptions;
 mod tables;
 mod upkeep;

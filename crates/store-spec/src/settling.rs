@@ -21,7 +21,7 @@ pub async fn work_says_what_to_send_where<S: Store>(mut world: World<S>) -> Stor
     let work = world.work(lease).await?;
     let kept = world.endpoint_now(account, endpoint).await?;
     assert_eq!((work.endpoint.id, &work.endpoint.url), (endpoint, &kept.url));
-    assert_eq!(work.endpoint.secrets[0].reveal(), kept.secrets[0].reveal());
+    assert_eq!(work.endpoint.secrets[0].secret.reveal(), kept.secrets[0].secret.reveal());
     let [sweep] = &work.fan_outs[..] else { panic!("one fan-out") };
     assert_eq!((sweep.cursor, &sweep.finished_beyond), (Place::default(), &Vec::new()));
     let fan_out = &sweep.fan_out;

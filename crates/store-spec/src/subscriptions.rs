@@ -170,5 +170,5 @@ pub async fn an_id_is_given_to_one_subscription_in_an_account_that_exists<S: Sto
 }
 
 fn secrets(endpoint: &Endpoint) -> Vec<String> {
-    endpoint.secrets.iter().map(|secret| secret.reveal().to_string()).collect()
+    endpoint.secrets.iter().map(|secret| secret.secret.reveal().to_string()).collect()
 }

@@ -105,6 +105,20 @@ macro_rules! suite {
         );
         $crate::sentences!(
             $make,
+            secrets,
+            [
+                an_old_secret_stays_valid_beside_the_new_one_until_its_end,
+                without_an_overlap_only_the_new_secret_is_left,
+                a_secret_that_was_to_end_sooner_still_does,
+                a_key_pair_replaces_a_shared_secret,
+                only_a_few_secrets_are_valid_at_once,
+                expired_secrets_are_removed_and_no_others,
+                a_lane_learns_of_a_new_secret_when_it_commits,
+                the_secrets_of_another_account_are_out_of_reach,
+            ]
+        );
+        $crate::sentences!(
+            $make,
             lanes,
             [
                 a_lane_is_claimed_when_a_series_is_saved_and_not_before,
@@ -279,6 +293,7 @@ mod tests {
             include_str!("audit.rs"),
             include_str!("catalog.rs"),
             include_str!("subscriptions.rs"),
+            include_str!("secrets.rs"),
             include_str!("lanes.rs"),
             include_str!("settling.rs"),
             include_str!("journal.rs"),

@@ -164,12 +164,25 @@ create table endpoint (
 ) strict, without rowid;
 create unique index endpoint_by_url on endpoint (account, url); -- subscribing the same URL again
 
+-- Sealed text opens in its own row only (`store::Vault`).
 create table endpoint_secret (
     account integer not null,
     endpoint blob not null,
+    -- Rises with each rotation; clocks may not.
+    number integer not null check (number > 0),
+    sealed text not null check (sealed glob 's1.*'),
     created_at integer not null,
-    secret text not null,
-    primary key (account, endpoint, created_at)
+    -- Null for the newest alone, which the others sign beside until then.
+    valid_until integer,
+    primary key (account, endpoint, number)
+) strict, without rowid;
+create unique index endpoint_secret_newest on endpoint_secret (account, endpoint) where valid_until is null; -- one newest
+create index endpoint_secret_expiring on endpoint_secret (valid_until) where valid_until is not null; -- removing the expired
+
+-- The keys under which anything may be sealed here, of all accounts: a process that lacks one of them is refused at its
+-- start, and only a server's start may add one, so that a running server can open whatever is sealed beside it.
+create table sealing_key (
+    key_id text primary key check (length(key_id) = 8)
 ) strict, without rowid;
 
 create table subscription (
@@ -359,7 +372,7 @@ create table source (
     account integer not null references account,
     source blob not null check (length(source) = 16),
     name text not null,
-    keys text not null check (json_valid(keys)),
+    sealed_keys text not null check (sealed_keys glob 's1.*'),
     created_at integer not null,
     primary key (account, source)
 ) strict, without rowid;

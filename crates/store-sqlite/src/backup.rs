@@ -70,17 +70,18 @@ mod tests {
 
     use super::*;
     use crate::SqliteStore;
+    use crate::tests::vault;
 
     #[tokio::test]
     async fn a_copy_holds_what_was_there_and_is_its_owners_alone() -> StoreResult<()> {
         let directory = tempfile::tempdir().expect("a directory");
         let (path, to) = (directory.path().join("fanfare.db"), directory.path().join("copy.db"));
-        let mut world = World::new(SqliteStore::open(&path, Zones::bundled()).expect("a store"));
+        let mut world = World::new(SqliteStore::open(&path, Zones::bundled(), vault(&[1])).expect("a store"));
         world.account().await?;
         back_up(&path, &to).expect("a copy");
         assert_eq!(fs::metadata(&to).expect("a file").permissions().mode() & 0o777, 0o600);
         world.account().await?;
-        let copy = SqliteStore::open(&to, Zones::bundled()).expect("it opens");
+        let copy = SqliteStore::open(&to, Zones::bundled(), vault(&[1])).expect("it opens");
         assert_eq!((copy.accounts().await?.len(), world.store.accounts().await?.len()), (1, 2));
         Ok(())
     }
@@ -89,7 +90,7 @@ mod tests {
     fn a_file_that_is_there_is_not_overwritten_and_a_failed_copy_leaves_none() {
         let directory = tempfile::tempdir().expect("a directory");
         let (path, to) = (directory.path().join("fanfare.db"), directory.path().join("copy.db"));
-        drop(SqliteStore::open(&path, Zones::bundled()).expect("a store"));
+        drop(SqliteStore::open(&path, Zones::bundled(), vault(&[1])).expect("a store"));
         fs::write(&to, "mine").expect("a file");
         assert!(matches!(back_up(&path, &to), Err(BackupError::NotWritable { .. })));
         assert_eq!(fs::read(&to).expect("a file"), b"mine");

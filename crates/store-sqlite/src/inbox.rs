@@ -6,14 +6,16 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, Row};
 use store::{
     Acceptance, DuplicateContent, Inbox, Message, MessageContent, MessageCounts, MessageFilter, MessageNumber, Page,
-    SourceRecord, StoreError, StoreResult,
+    SecretPlace, SourceKey, SourceRecord, StoreError, StoreResult, Vault,
 };
 use wire::{AccountId, SourceId};
+use zeroize::Zeroizing;
 
 use crate::SqliteStore;
 use crate::columns::{AccountColumn, Id, Millis, change, find, limit_and_one, list, millis, number, run};
+use crate::sealing;
 
-const SOURCE: &str = "select source, account, name, keys, created_at from source";
+const SOURCE: &str = "select source, account, name, sealed_keys, created_at from source";
 pub(crate) const MESSAGE: &str = "select m.number, m.source, m.message_id, m.headers, m.received_at,
     coalesce(d.copies, 0), coalesce(d.conflicts, 0), length(m.body), m.emptied";
 pub(crate) const MESSAGE_FROM: &str = "from message as m
@@ -25,11 +27,12 @@ pub(crate) const FIND_DUPLICATE: &str =
 #[async_trait]
 impl Inbox for SqliteStore {
     async fn create_source(&self, source: SourceRecord) -> StoreResult<()> {
-        let keys = serde_json::to_string(&source.keys).map_err(StoreError::broken)?;
-        let sql = "insert into source (account, source, name, keys, created_at) values (?1, ?2, ?3, ?4, ?5)
+        let vault = self.vault.clone();
+        let sql = "insert into source (account, source, name, sealed_keys, created_at) values (?1, ?2, ?3, ?4, ?5)
                    on conflict do nothing";
         self.writer
             .write(move |connection| {
+                let keys = seal_keys(connection, &vault, (source.account, source.id), &source.keys)?;
                 let id = source.id.as_bytes();
                 let values = (number(source.account), id, &source.name, keys, millis(source.created_at));
                 match change(connection, sql, values)? {
@@ -42,20 +45,29 @@ impl Inbox for SqliteStore {
 
     async fn sources(&self, account: AccountId) -> StoreResult<Vec<SourceRecord>> {
         let sql = format!("{SOURCE} where account = ?1 order by created_at, source");
-        self.readers.read(move |connection| list(connection, &sql, [number(account)], read_source)).await
+        let vault = self.vault.clone();
+        self.readers
+            .read(move |connection| list(connection, &sql, [number(account)], |row| read_source(row, &vault)))
+            .await
     }
 
-    async fn set_source_keys(&self, account: AccountId, id: SourceId, keys: Vec<String>) -> StoreResult<bool> {
-        let keys = serde_json::to_string(&keys).map_err(StoreError::broken)?;
-        let sql = "update source set keys = ?3 where account = ?1 and source = ?2";
+    async fn set_source_keys(&self, account: AccountId, id: SourceId, keys: Vec<SourceKey>) -> StoreResult<bool> {
+        let vault = self.vault.clone();
+        let sql = "update source set sealed_keys = ?3 where account = ?1 and source = ?2";
         self.writer
-            .write(move |connection| Ok(change(connection, sql, (number(account), id.as_bytes(), keys))? > 0))
+            .write(move |connection| {
+                let keys = seal_keys(connection, &vault, (account, id), &keys)?;
+                Ok(change(connection, sql, (number(account), id.as_bytes(), keys))? > 0)
+            })
             .await
     }
 
     async fn source(&self, id: SourceId) -> StoreResult<Option<SourceRecord>> {
         let sql = format!("{SOURCE} where source = ?1");
-        self.readers.read(move |connection| find(connection, &sql, [id.as_bytes()], read_source)).await
+        let vault = self.vault.clone();
+        self.readers
+            .read(move |connection| find(connection, &sql, [id.as_bytes()], |row| read_source(row, &vault)))
+            .await
     }
 
     async fn accept(&self, message: Verified) -> StoreResult<Acceptance> {
@@ -153,14 +165,28 @@ fn note_duplicate(connection: &Connection, message: &Verified) -> StoreResult<Ac
     Ok(Acceptance::Duplicate { of: of.unsigned_abs(), content })
 }
 
-fn read_source(row: &Row<'_>) -> rusqlite::Result<SourceRecord> {
-    let keys: String = row.get(3)?;
+/// The keys of a source as they are stored: a list in JSON, sealed.
+fn seal_keys(
+    connection: &Connection,
+    vault: &Vault,
+    (account, id): (AccountId, SourceId),
+    keys: &[SourceKey],
+) -> StoreResult<String> {
+    let keys: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
+    let keys = Zeroizing::new(serde_json::to_string(&keys).map_err(StoreError::broken)?);
+    sealing::seal(connection, vault, SecretPlace::Source(account, id), &keys)
+}
+
+fn read_source(row: &Row<'_>, vault: &Vault) -> rusqlite::Result<SourceRecord> {
+    let (id, account) = (row.get::<_, Id<SourceId>>(0)?.0, row.get::<_, AccountColumn>(1)?.0);
+    let keys = sealing::open(row, 3, vault, SecretPlace::Source(account, id))?;
+    let keys: Vec<String> = serde_json::from_str(&keys)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, Type::Text, error.into()))?;
     Ok(SourceRecord {
-        id: row.get::<_, Id<_>>(0)?.0,
-        account: row.get::<_, AccountColumn>(1)?.0,
+        id,
+        account,
         name: row.get(2)?,
-        keys: serde_json::from_str(&keys)
-            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, Type::Text, error.into()))?,
+        keys: keys.into_iter().map(Zeroizing::new).collect(),
         created_at: row.get::<_, Millis>(4)?.0,
     })
 }

@@ -13,7 +13,7 @@ use provider::segment;
 use rusqlite::{Connection, Row};
 use store::{
     Due, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member, OPEN_FAN_OUTS_MAX, Recipient, Retry, Room, Settled,
-    Settlement, StoreError, StoreResult,
+    Settlement, StoreError, StoreResult, Vault,
 };
 use webinar::{MangoId, SeriesId, Zones};
 use wire::{AccountId, FanOutId, NodeId};
@@ -113,7 +113,8 @@ impl Lanes for SqliteStore {
             self.writer.write(move |connection| save_audiences(connection, lease.account, &counted)).await?;
         }
         drop(counting);
-        self.readers.read(move |connection| open_work(connection, lease)).await
+        let vault = self.vault.clone();
+        self.readers.read(move |connection| open_work(connection, &vault, lease)).await
     }
 
     async fn fan_out(&self, account: AccountId, id: FanOutId) -> StoreResult<Option<FanOut>> {
@@ -164,8 +165,8 @@ pub(crate) fn open_sql() -> String {
     format!("{FAN_OUT} and f.endpoint = ?2 and f.state = 'running' order by f.position limit ?3")
 }
 
-fn open_work(connection: &Connection, lease: Lease) -> StoreResult<LaneWork> {
-    let endpoint = subscriptions::endpoint(connection, lease.account, lease.endpoint)?
+fn open_work(connection: &Connection, vault: &Vault, lease: Lease) -> StoreResult<LaneWork> {
+    let endpoint = subscriptions::endpoint(connection, vault, lease.account, lease.endpoint)?
         .ok_or(StoreError::Missing("the endpoint"))?;
     let signal = signal(connection, lease)?;
     let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);

@@ -21,6 +21,8 @@ mod open;
 mod readers;
 mod roster;
 mod rules;
+mod sealing;
+mod secrets;
 mod settle;
 mod subscriptions;
 mod upkeep;
@@ -31,12 +33,13 @@ use std::sync::Arc;
 
 use nix::sys::statvfs::statvfs;
 use rusqlite::Connection;
-use store::{StoreError, StoreResult};
+use store::{StoreError, StoreResult, Vault};
 use tokio::sync::Mutex;
 use webinar::Zones;
 
 pub use backup::{BackupError, back_up};
 pub use open::{OpenError, ServerLock, flush_late_for_a_test};
+pub use sealing::sealing_keys;
 pub use writer::CommitStats;
 
 use readers::Readers;
@@ -51,6 +54,8 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     zones: Zones,
+    /// Seals and opens the secrets in the file.
+    vault: Vault,
     /// Held while an audience is counted.
     counting: Arc<Mutex<()>>,
 }
@@ -58,28 +63,33 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens `path`, creating and migrating it where needed. Any number of processes may; only one may serve
     /// (see [`ServerLock`]).
-    pub fn open(path: &Path, zones: Zones) -> Result<SqliteStore, OpenError> {
-        SqliteStore::on(open::writable(path, None)?, path, zones)
+    pub fn open(path: &Path, zones: Zones, vault: Vault) -> Result<SqliteStore, OpenError> {
+        SqliteStore::on(open::writable(path, None)?, path, zones, vault)
     }
 
-    /// Opens `path` to serve from it. Leases of a server that died are void, since the lock proves that it has.
-    pub fn open_as_server(path: &Path, zones: Zones) -> Result<(SqliteStore, ServerLock), OpenError> {
+    /// Opens `path` to serve from it. Leases of a server that died are void, since the lock proves that it has. From now
+    /// on secrets may be sealed with the vault's first key.
+    pub fn open_as_server(path: &Path, zones: Zones, vault: Vault) -> Result<(SqliteStore, ServerLock), OpenError> {
         let lock = ServerLock::take(path)?;
         let connection = open::writable(path, Some(&lock))?;
         open::renew_log(&connection, path)?;
         due::void_leases(&connection).map_err(|source| open::told(path, source))?;
-        Ok((SqliteStore::on(connection, path, zones)?, lock))
+        sealing::check_keys(&connection, &vault, path)?;
+        sealing::introduce(&connection, vault.key_in_use()).map_err(|source| open::told(path, source))?;
+        Ok((SqliteStore::on(connection, path, zones, vault)?, lock))
     }
 
     /// Opens `path` to look into it: creates and migrates nothing, and refuses every write.
-    pub fn open_to_read(path: &Path, zones: Zones) -> Result<SqliteStore, OpenError> {
-        open::readable_as_is(path)?;
-        Ok(SqliteStore { writer: Writer::refusing(), readers: Readers::new(path), zones, counting: Arc::default() })
+    pub fn open_to_read(path: &Path, zones: Zones, vault: Vault) -> Result<SqliteStore, OpenError> {
+        sealing::check_keys(&open::readable_as_is(path)?, &vault, path)?;
+        let (writer, readers) = (Writer::refusing(), Readers::new(path));
+        Ok(SqliteStore { writer, readers, zones, vault, counting: Arc::default() })
     }
 
-    fn on(connection: Connection, path: &Path, zones: Zones) -> Result<SqliteStore, OpenError> {
+    fn on(connection: Connection, path: &Path, zones: Zones, vault: Vault) -> Result<SqliteStore, OpenError> {
+        sealing::check_keys(&connection, &vault, path)?;
         let (writer, readers) = (Writer::start(connection)?, Readers::new(path));
-        Ok(SqliteStore { writer, readers, zones, counting: Arc::default() })
+        Ok(SqliteStore { writer, readers, zones, vault, counting: Arc::default() })
     }
 
     /// How often and how long the writer has committed.

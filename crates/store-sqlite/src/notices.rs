@@ -11,7 +11,7 @@ use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, Row};
 use store::{
     NewNotice, NoticeAttempt, NoticeDelivery, NoticeDeliveryState, NoticeErrand, NoticeLease, NoticeRecord,
-    NoticeSubject, Notices, Page, StoreError, StoreResult,
+    NoticeSubject, Notices, Page, StoreError, StoreResult, Vault,
 };
 use webinar::{NoticeKind, SeriesId};
 use wire::{AccountId, EndpointId, NoticeId};
@@ -115,7 +115,8 @@ impl Notices for SqliteStore {
             return Ok(Vec::new());
         }
         let values = (millis(now), millis(now + lease_for), i64::try_from(limit).unwrap_or(i64::MAX));
-        self.writer.write(move |connection| claim(connection, values)).await
+        let vault = self.vault.clone();
+        self.writer.write(move |connection| claim(connection, &vault, values)).await
     }
 
     async fn settle_notice(&self, lease: NoticeLease, attempt: NoticeAttempt) -> StoreResult<()> {
@@ -164,7 +165,7 @@ pub(crate) fn raise(connection: &Connection, account: AccountId, notice: &NewNot
     )
 }
 
-fn claim(connection: &Connection, values: (i64, i64, i64)) -> StoreResult<Vec<NoticeErrand>> {
+fn claim(connection: &Connection, vault: &Vault, values: (i64, i64, i64)) -> StoreResult<Vec<NoticeErrand>> {
     let mut claimed = list(connection, CLAIM, values, |row| {
         let lease = NoticeLease {
             account: row.get::<_, AccountColumn>(0)?.0,
@@ -177,7 +178,7 @@ fn claim(connection: &Connection, values: (i64, i64, i64)) -> StoreResult<Vec<No
     // What an update returns comes in no certain order.
     claimed.sort_by_key(|(lease, _)| (lease.account, lease.notice, lease.endpoint));
     let errands = claimed.into_iter().map(|(lease, attempts)| {
-        let endpoint = subscriptions::endpoint(connection, lease.account, lease.endpoint)?;
+        let endpoint = subscriptions::endpoint(connection, vault, lease.account, lease.endpoint)?;
         let endpoint = endpoint.ok_or(StoreError::Missing("the endpoint"))?;
         let notice = notice(connection, lease.account, lease.notice)?.ok_or(StoreError::Missing("the notice"))?;
         Ok(NoticeErrand { lease, notice, endpoint, attempts })

@@ -83,6 +83,19 @@ pub enum OpenError {
          a network share?"
     )]
     SettingRefused(String),
+    /// Secrets are sealed with a key that was not given.
+    #[error(
+        "secrets in {path} are sealed with key {missing}, which is not among those given ({given}); add it, on a line of \
+         its own below the one in use, to the key file or to FANFARE_SECRET_KEY"
+    )]
+    UnknownSealingKey {
+        /// Which file.
+        path: PathBuf,
+        /// The ids of the keys that are missing.
+        missing: String,
+        /// The ids of the keys that were given.
+        given: String,
+    },
     /// Anything else SQLite said.
     #[error("{path} cannot be opened: {source}")]
     Sqlite {
@@ -285,12 +298,13 @@ pub(crate) fn readable(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// The same for a database that this process does not write: its schema is checked, and left as it is.
-pub(crate) fn readable_as_is(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn readable_as_is(path: &Path) -> Result<Connection, OpenError> {
     let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
     let connection = readable(path).map_err(unreadable)?;
     // The first read says what the opening does not.
     connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(())).map_err(unreadable)?;
-    migrate::check(&connection, path, MIGRATIONS)
+    migrate::check(&connection, path, MIGRATIONS)?;
+    Ok(connection)
 }
 
 /// SQLite's error as the person who started the program should read it.

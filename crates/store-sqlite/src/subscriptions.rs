@@ -13,14 +13,14 @@ use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, Row};
 use store::{
     Endpoint, EndpointChange, EndpointSwitch, LastFailure, NewSubscription, Page, StoreResult, Subscribed,
-    SubscriptionRecord, Subscriptions,
+    SubscriptionRecord, Subscriptions, Vault,
 };
 use webinar::EventType;
-use wire::{AccountId, EndpointId, Secret, SubscriptionId};
+use wire::{AccountId, EndpointId, SubscriptionId};
 
 use crate::SqliteStore;
 use crate::columns::{Id, Millis, change, find, limit_and_one, list, millis, number, run};
-use crate::due;
+use crate::{due, secrets};
 
 const SUBSCRIPTION: &str =
     "select subscription, endpoint, event_type, webinar, created_at from subscription where account = ?1";
@@ -33,7 +33,8 @@ const ENDPOINT: &str = "select e.endpoint, e.url, e.switch, e.created_at,
 #[async_trait]
 impl Subscriptions for SqliteStore {
     async fn subscribe(&self, account: AccountId, new: NewSubscription) -> StoreResult<Subscribed> {
-        self.writer.write(move |connection| subscribe(connection, account, &new)).await
+        let vault = self.vault.clone();
+        self.writer.write(move |connection| subscribe(connection, &vault, account, &new)).await
     }
 
     async fn subscriptions(
@@ -73,12 +74,13 @@ impl Subscriptions for SqliteStore {
     ) -> StoreResult<Page<Endpoint, EndpointId>> {
         let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
         let sql = format!("{ENDPOINT} and e.endpoint > ?2 order by e.endpoint limit ?3");
+        let vault = self.vault.clone();
         self.readers
             .read(move |connection| {
                 let values = (number(account), after, limit_and_one(limit));
                 let mut found = list(connection, &sql, values, read_endpoint)?;
                 for endpoint in &mut found {
-                    endpoint.secrets = secrets(connection, account, endpoint.id)?;
+                    endpoint.secrets = secrets::of_endpoint(connection, &vault, account, endpoint.id)?;
                 }
                 Ok(Page::cut(found, limit, |endpoint| endpoint.id))
             })
@@ -86,7 +88,8 @@ impl Subscriptions for SqliteStore {
     }
 
     async fn endpoint(&self, account: AccountId, id: EndpointId) -> StoreResult<Option<Endpoint>> {
-        self.readers.read(move |connection| endpoint(connection, account, id)).await
+        let vault = self.vault.clone();
+        self.readers.read(move |connection| endpoint(connection, &vault, account, id)).await
     }
 
     async fn change_endpoint(
@@ -96,6 +99,7 @@ impl Subscriptions for SqliteStore {
         change: EndpointChange,
         now: Timestamp,
     ) -> StoreResult<Option<Endpoint>> {
+        let vault = self.vault.clone();
         self.writer
             .write(move |connection| {
                 match change {
@@ -108,7 +112,7 @@ impl Subscriptions for SqliteStore {
                 }
                 due::signal(connection, account, id)?;
                 due::reschedule(connection, account, id, now)?;
-                endpoint(connection, account, id)
+                endpoint(connection, &vault, account, id)
             })
             .await
     }
@@ -136,7 +140,12 @@ fn set_settings(
     run(connection, sql, values)
 }
 
-fn subscribe(connection: &Connection, account: AccountId, new: &NewSubscription) -> StoreResult<Subscribed> {
+fn subscribe(
+    connection: &Connection,
+    vault: &Vault,
+    account: AccountId,
+    new: &NewSubscription,
+) -> StoreResult<Subscribed> {
     let known = find(
         connection,
         "select endpoint from endpoint where account = ?1 and url = ?2",
@@ -145,7 +154,7 @@ fn subscribe(connection: &Connection, account: AccountId, new: &NewSubscription)
     )?;
     let endpoint_id = match &known {
         Some(id) => id.0,
-        None => add_endpoint(connection, account, new)?,
+        None => add_endpoint(connection, vault, account, new)?,
     };
     let added = change(
         connection,
@@ -163,7 +172,7 @@ fn subscribe(connection: &Connection, account: AccountId, new: &NewSubscription)
     let sql = format!("{SUBSCRIPTION} and endpoint = ?2 and event_type = ?3 and webinar = ?4");
     let values = (number(account), endpoint_id.as_bytes(), new.event.as_str(), filter_bytes(new.webinar));
     let record = find(connection, &sql, values, read_subscription)?;
-    let endpoint = endpoint(connection, account, endpoint_id)?;
+    let endpoint = endpoint(connection, vault, account, endpoint_id)?;
     let (Some(record), Some(endpoint)) = (record, endpoint) else {
         return Err(store::StoreError::Missing("the subscription just made"));
     };
@@ -175,12 +184,16 @@ fn subscribe(connection: &Connection, account: AccountId, new: &NewSubscription)
     })
 }
 
-fn add_endpoint(connection: &Connection, account: AccountId, new: &NewSubscription) -> StoreResult<EndpointId> {
+fn add_endpoint(
+    connection: &Connection,
+    vault: &Vault,
+    account: AccountId,
+    new: &NewSubscription,
+) -> StoreResult<EndpointId> {
     let (owner, id, now) = (number(account), new.endpoint.as_bytes(), millis(new.now));
     let sql = "insert into endpoint (account, endpoint, url, created_at) values (?1, ?2, ?3, ?4)";
     run(connection, sql, (owner, id, &new.url, now))?;
-    let sql = "insert into endpoint_secret (account, endpoint, created_at, secret) values (?1, ?2, ?3, ?4)";
-    run(connection, sql, (owner, id, now, new.secret.reveal().as_str()))?;
+    secrets::add(connection, vault, (account, new.endpoint), &new.secret, new.now)?;
     run(connection, "insert into lane (account, endpoint) values (?1, ?2)", (owner, id))?;
     Ok(new.endpoint)
 }
@@ -203,18 +216,18 @@ pub(crate) fn to_event(
     Ok(found.into_iter().map(|record| record.subscription).collect())
 }
 
-pub(crate) fn endpoint(connection: &Connection, account: AccountId, id: EndpointId) -> StoreResult<Option<Endpoint>> {
+pub(crate) fn endpoint(
+    connection: &Connection,
+    vault: &Vault,
+    account: AccountId,
+    id: EndpointId,
+) -> StoreResult<Option<Endpoint>> {
     let sql = format!("{ENDPOINT} and e.endpoint = ?2");
     let mut found = find(connection, &sql, (number(account), id.as_bytes()), read_endpoint)?;
     if let Some(endpoint) = &mut found {
-        endpoint.secrets = secrets(connection, account, id)?;
+        endpoint.secrets = secrets::of_endpoint(connection, vault, account, id)?;
     }
     Ok(found)
-}
-
-fn secrets(connection: &Connection, account: AccountId, endpoint: EndpointId) -> StoreResult<Vec<Secret>> {
-    let sql = "select secret from endpoint_secret where account = ?1 and endpoint = ?2 order by created_at desc";
-    list(connection, sql, (number(account), endpoint.as_bytes()), |row| read_text(row, 0))
 }
 
 /// A column that holds the text form of a value.

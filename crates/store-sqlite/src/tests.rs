@@ -5,11 +5,15 @@ mod damage;
 mod erasing;
 mod opening;
 mod plans;
+mod sealing;
 mod writing;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
+use store::{Chance, SealingKey, Vault};
 use store_spec::World;
 use tempfile::TempDir;
 use webinar::Zones;
@@ -31,7 +35,7 @@ impl Disk {
     }
 
     fn open(&self) -> SqliteStore {
-        SqliteStore::open(&self.path(), Zones::bundled()).unwrap()
+        SqliteStore::open(&self.path(), Zones::bundled(), vault(&[1])).unwrap()
     }
 
     fn world(&self) -> World<SqliteStore> {
@@ -41,6 +45,23 @@ impl Disk {
     /// A connection of somebody else's.
     fn other(&self) -> Connection {
         other(&self.path())
+    }
+}
+
+/// A vault of these keys, the first in use.
+pub(crate) fn vault(keys: &[u8]) -> Vault {
+    let keys = keys.iter().map(|number| SealingKey::from_bytes([*number; 32]));
+    Vault::new(keys, Arc::new(Counter::default())).unwrap()
+}
+
+/// Counts up: no nonce comes twice.
+#[derive(Default)]
+struct Counter(AtomicU64);
+
+impl Chance for Counter {
+    fn fill(&self, bytes: &mut [u8]) {
+        let count = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        bytes.iter_mut().zip(count.into_iter().cycle()).for_each(|(byte, count)| *byte = count);
     }
 }
 

@@ -6,11 +6,15 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use receiver::Verified;
 use wire::{AccountId, SourceId};
+use zeroize::Zeroizing;
 
 use crate::{Page, StoreResult};
 
 /// The number of a message, rising with acceptance within one database.
 pub type MessageNumber = u64;
+
+/// A key of a source in text, `whsec_…` or `whpk_…`; wiped from memory when dropped.
+pub type SourceKey = Zeroizing<String>;
 
 /// A source as stored; `receiver::Source` is made from it.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,9 +25,9 @@ pub struct SourceRecord {
     pub account: AccountId,
     /// For people.
     pub name: String,
-    /// The keys its sender signs with, in text: `whsec_…` or `whpk_…`, all valid at once. A source without
-    /// any waits for them: its sender may have to know the path before it tells its key.
-    pub keys: Vec<String>,
+    /// The keys its sender signs with, all valid at once. A source without any waits for them: its sender may have to
+    /// know the path before it tells its key.
+    pub keys: Vec<SourceKey>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -120,7 +124,7 @@ pub trait Inbox: Send + Sync {
     async fn sources(&self, account: AccountId) -> StoreResult<Vec<SourceRecord>>;
 
     /// Replaces the keys of a source. `false` where the account has no source with this id.
-    async fn set_source_keys(&self, account: AccountId, id: SourceId, keys: Vec<String>) -> StoreResult<bool>;
+    async fn set_source_keys(&self, account: AccountId, id: SourceId, keys: Vec<SourceKey>) -> StoreResult<bool>;
 
     /// The source with this id, whosever it is: what an incoming request names.
     async fn source(&self, id: SourceId) -> StoreResult<Option<SourceRecord>>;

@@ -1,9 +1,9 @@
 //! What Fanfare keeps, as traits in the words of the domain. No SQL here, and no decisions.
 //!
 //! Each trait is one table family: [`Accounts`], [`Audit`], [`Roster`] (mangoes, participants, membership), [`Catalog`]
-//! (series and events), [`Subscriptions`] (endpoints too), [`Lanes`] (the queues), [`Backlog`] (orders to them),
-//! [`Journal`] (the delivery log), [`Notices`], [`Rules`] (of time zones), [`Inbox`], [`Erasures`] (of people) and
-//! [`Upkeep`] (what is kept how long).
+//! (series and events), [`Subscriptions`] (endpoints too), [`Secrets`] (what they sign with), [`Lanes`] (the queues),
+//! [`Backlog`] (orders to them), [`Journal`] (the delivery log), [`Notices`], [`Rules`] (of time zones), [`Inbox`],
+//! [`Erasures`] (of people) and [`Upkeep`] (what is kept how long). Secrets are sealed at rest, by a [`Vault`].
 //! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
 //! that does not exist is `Missing`, an id that is taken `Exists`.
 
@@ -22,8 +22,10 @@ mod notices;
 mod page;
 mod roster;
 mod rules;
+mod secrets;
 mod subscriptions;
 mod upkeep;
+mod vault;
 
 pub use accounts::{Account, Accounts, KeyRecord, NewKey, Replacement};
 pub use audit::{Act, Actor, Audit, AuditNote, AuditNumber, AuditRecord};
@@ -37,7 +39,7 @@ pub use error::{StoreError, StoreResult};
 pub use fail_point::FailPoint;
 pub use inbox::{
     Acceptance, DuplicateContent, Inbox, Message, MessageContent, MessageCounts, MessageFilter, MessageNumber,
-    SourceRecord,
+    SourceKey, SourceRecord,
 };
 pub use journal::{
     AttemptRecord, DeliveryCursor, DeliveryDetail, DeliveryFilter, DeliveryPart, DeliveryStatus, DeliverySummary,
@@ -54,11 +56,16 @@ pub use notices::{
 pub use page::{PAGE_SIZE_MAX, Page};
 pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, ParticipantRecord, Roster, Targets};
 pub use rules::{Compared, Rules, ToCompare};
+pub use secrets::{Rotated, Rotation, Secrets};
 pub use subscriptions::{
     Endpoint, EndpointChange, EndpointSwitch, LastFailure, NewSubscription, Subscribed, SubscriptionRecord,
     Subscriptions,
 };
 pub use upkeep::{Prunable, Retention, RetentionError, Upkeep};
+pub use vault::{
+    KeyId, ParseKeyIdError, ParseSealingKeyError, SEALING_KEYS_MAX, SealingKey, SealingKeyCountError, SecretPlace,
+    UnsealError, Vault,
+};
 
 /// Everything one database holds: what a server is given.
 pub trait Store:
@@ -67,6 +74,7 @@ pub trait Store:
     + Roster
     + Catalog
     + Subscriptions
+    + Secrets
     + Lanes
     + Backlog
     + Journal
@@ -84,6 +92,7 @@ impl<T> Store for T where
         + Roster
         + Catalog
         + Subscriptions
+        + Secrets
         + Lanes
         + Backlog
         + Journal

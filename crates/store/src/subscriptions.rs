@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::attempt::Reason;
 use provider::lane::LaneState;
+use provider::secret::EndpointSecret;
 use provider::settings::EndpointSettings;
 use provider::subscription::{Subscription, WebinarFilter};
 use webinar::EventType;
@@ -26,8 +27,8 @@ pub struct Endpoint {
     pub settings: EndpointSettings,
     /// When it was made.
     pub created_at: Timestamp,
-    /// What signs its webhooks: all that are valid now, newest first.
-    pub secrets: Vec<Secret>,
+    /// What signs its webhooks, newest first. Some may have expired that have not been removed yet.
+    pub secrets: Vec<EndpointSecret>,
     /// The last attempt that failed, however long ago.
     pub last_failure: Option<LastFailure>,
 }

@@ -4,6 +4,7 @@ mod settings;
 
 use axum::extract::{Path, State};
 use http::Uri;
+use jiff::Timestamp;
 use provider::lane::LaneState;
 use serde::Serialize;
 use store::{Act, Endpoint, EndpointChange, EndpointSwitch};
@@ -14,6 +15,7 @@ use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::reply::{self, Reply, instant};
 use crate::request::{JsonBody, PageQuery, QueryOf, parse_filter, parse_id};
+use crate::secrets::{SecretView, views_of};
 use settings::{SettingsBody, SettingsView};
 
 #[derive(Serialize)]
@@ -40,6 +42,8 @@ struct EndpointView {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_failure: Option<LastFailureView>,
     created_at: String,
+    /// What signs its webhooks, newest first; the secrets themselves are never shown again.
+    secrets: Vec<SecretView>,
 }
 
 #[derive(Serialize)]
@@ -49,7 +53,7 @@ struct LastFailureView {
 }
 
 impl EndpointView {
-    fn of(endpoint: &Endpoint) -> EndpointView {
+    fn of(endpoint: &Endpoint, now: Timestamp) -> EndpointView {
         let mut view = EndpointView {
             id: endpoint.id.to_string(),
             url: endpoint.url.clone(),
@@ -64,6 +68,7 @@ impl EndpointView {
                 .as_ref()
                 .map(|last| LastFailureView { at: instant(last.at), reason: last.reason.to_string() }),
             created_at: instant(endpoint.created_at),
+            secrets: views_of(endpoint, now),
         };
         match endpoint.health {
             LaneState::Open { until, since, .. } => {
@@ -98,14 +103,16 @@ pub(crate) async fn list(
 ) -> Reply {
     let after = parse_filter("cursor", query.cursor.as_deref())?;
     let page = app.store().endpoints(caller.account, after, reply::page_size(query.limit)?).await?;
-    let views: Vec<_> = page.items.iter().map(EndpointView::of).collect();
+    let views: Vec<_> = page.items.iter().map(|endpoint| EndpointView::of(endpoint, app.now())).collect();
     Ok(reply::page(&uri, &views, page.next.map(|id| id.to_string())))
 }
 
 /// Shows one endpoint.
 pub(crate) async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Reply {
     let found = app.store().endpoint(caller.account, parse_id(&id, "endpoint")?).await?;
-    found.map(|endpoint| reply::ok(&EndpointView::of(&endpoint))).ok_or_else(|| Problem::not_found("endpoint"))
+    found
+        .map(|endpoint| reply::ok(&EndpointView::of(&endpoint, app.now())))
+        .ok_or_else(|| Problem::not_found("endpoint"))
 }
 
 /// Changes how an endpoint is served; what is not named stays.
@@ -160,5 +167,7 @@ async fn drop_all(app: &App, caller: &Caller, id: &str) -> Result<(), Problem> {
 async fn change(app: &App, caller: &Caller, id: &str, act: Act, change: EndpointChange) -> Reply {
     let id: EndpointId = parse_id(id, "endpoint")?;
     let changed = app.noting(caller, act, id).change_endpoint(caller.account, id, change, app.now()).await?;
-    changed.map(|endpoint| reply::ok(&EndpointView::of(&endpoint))).ok_or_else(|| Problem::not_found("endpoint"))
+    changed
+        .map(|endpoint| reply::ok(&EndpointView::of(&endpoint, app.now())))
+        .ok_or_else(|| Problem::not_found("endpoint"))
 }

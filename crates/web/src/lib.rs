@@ -28,6 +28,7 @@ mod problem;
 mod reply;
 mod request;
 mod routes;
+mod secrets;
 mod serve;
 mod sources;
 mod subscriptions;

@@ -117,6 +117,15 @@ impl Problem {
         Problem { errors, ..Problem::new(StatusCode::BAD_REQUEST, "invalid", told.join("; ")) }
     }
 
+    /// As many secrets of an endpoint are valid as may be.
+    pub(crate) fn too_many_secrets(valid_max: usize) -> Problem {
+        let detail = format!(
+            "this endpoint has {valid_max} valid secrets, the most there may be; wait until one of them ends (validUntil), \
+             or end the older ones now with \"overlapHours\": 0"
+        );
+        Problem::new(StatusCode::CONFLICT, "too_many_secrets", detail)
+    }
+
     /// A query parameter is wrong.
     pub(crate) fn invalid_query(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)

@@ -2,10 +2,11 @@
 
 use std::str::FromStr;
 
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Query, Request};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
+use hyper::body::Body;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -30,6 +31,18 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
         refuse_encoding(request.headers())?;
         let body = app.bodies.read(request.into_body()).await?;
         misfit::read_object(&body).map(JsonBody)
+    }
+}
+
+/// A body that may be left out altogether.
+impl<T: DeserializeOwned> OptionalFromRequest<AppState> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &AppState) -> Result<Option<JsonBody<T>>, Problem> {
+        if request.headers().get(CONTENT_TYPE).is_none() && request.body().is_end_stream() {
+            return Ok(None);
+        }
+        <JsonBody<T> as FromRequest<AppState>>::from_request(request, app).await.map(Some)
     }
 }
 

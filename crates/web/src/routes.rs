@@ -14,7 +14,7 @@ use crate::app::AppState;
 use crate::problem::Problem;
 use crate::{
     Halves, account, audit, dashboard, deliveries, endpoints, enrolment, erasures, events, health, integration, keys,
-    mangoes, messages, notices, participants, sources, subscriptions, test_sends, webinars,
+    mangoes, messages, notices, participants, secrets, sources, subscriptions, test_sends, webinars,
 };
 
 /// Which half serves a route.
@@ -104,6 +104,7 @@ pub(crate) fn table() -> Vec<Route> {
         route(Provider, POST, "/api/v1/endpoints/{id}/skip", MANAGE, endpoints::skip),
         route(Provider, POST, "/api/v1/endpoints/{id}/drop", MANAGE, endpoints::drop_backlog),
         route(Provider, POST, "/api/v1/endpoints/{id}/test", REGISTER, test_sends::send),
+        route(Provider, POST, "/api/v1/endpoints/{id}/rotate-secret", MANAGE, secrets::rotate),
 
         route(Provider, GET, "/api/v1/notices", READ, notices::list),
         route(Provider, GET, "/api/v1/notices/{id}", READ, notices::show),

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use receiver::{Scheme, Source, SourceError};
 use serde::{Deserialize, Serialize};
-use store::{Act, SourceRecord};
+use store::{Act, SourceKey, SourceRecord};
 use wire::SourceId;
 
 use crate::app::AppState;
@@ -94,8 +94,9 @@ pub(crate) async fn set_keys(
     Ok(reply::ok(&SourceView::of(&record)))
 }
 
-fn parse_keys(texts: &[String]) -> Result<Vec<String>, Problem> {
-    Scheme::key_texts(texts.iter().map(String::as_str)).map_err(|error| refusal(&error))
+fn parse_keys(texts: &[String]) -> Result<Vec<SourceKey>, Problem> {
+    let keys = Scheme::key_texts(texts.iter().map(String::as_str)).map_err(|error| refusal(&error))?;
+    Ok(keys.into_iter().map(SourceKey::new).collect())
 }
 
 fn refusal(error: &SourceError) -> Problem {

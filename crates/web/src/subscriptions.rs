@@ -114,7 +114,9 @@ async fn find_webinar(app: &App, account: AccountId, text: &str) -> Result<Webin
 /// The secret of a new endpoint, to be shown this once.
 pub(crate) fn secret_to_show(subscribed: &Subscribed) -> Option<String> {
     match subscribed {
-        Subscribed::WithNewEndpoint(_, endpoint) => endpoint.secrets.first().map(|secret| secret.reveal().to_string()),
+        Subscribed::WithNewEndpoint(_, endpoint) => {
+            endpoint.secrets.first().map(|newest| newest.secret.reveal().to_string())
+        }
         Subscribed::AtKnownEndpoint(..) | Subscribed::Already(..) => None,
     }
 }

@@ -10,11 +10,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use provider::attempt::{Failure, Outcome};
 use provider::judge::{Attempt, AttemptKind, Jitter, RetryPolicy, Verdict};
 use provider::notice::{judge_notice, write_notice};
+use provider::secret::SigningSchedule;
 use store::{NoticeAttempt, NoticeErrand, Notices, StoreResult};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use wire::{Signer, headers};
+use wire::headers;
 
 use crate::Context;
 use crate::lane::sender::{ATTEMPT_TIME_MAX, Attempted};
@@ -122,9 +123,10 @@ fn request(context: &Context, errand: &NoticeErrand) -> Option<(HeaderMap, Bytes
     let notice = &errand.notice;
     let body = Bytes::from(write_notice(notice.kind, notice.created_at, &notice.details));
     let id = notice.id.text();
-    let timestamp = context.clock.now().as_second();
-    let signer = Signer::new(errand.endpoint.secrets.iter().cloned()).ok()?;
-    let signature = signer.sign(&id, timestamp, &body);
+    let now = context.clock.now();
+    let timestamp = now.as_second();
+    let signing = SigningSchedule::new(&errand.endpoint.secrets).ok()?;
+    let signature = signing.signer_at(now).sign(&id, timestamp, &body);
 
     let mut head = HeaderMap::with_capacity(8);
     let mut set = |name: &'static str, value: HeaderValue| head.insert(HeaderName::from_static(name), value);

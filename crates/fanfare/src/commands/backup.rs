@@ -13,7 +13,8 @@ use crate::output;
 #[command(
     after_help = "Everything acknowledged before the copy begins is in it. The server goes on meanwhile. To use a \
     copy, start fanfare serve with --database sqlite:FILE; what was owed at the time of the copy is then sent, so \
-    receivers may get again, under the same webhook-id, what they got since."
+    receivers may get again, under the same webhook-id, what they got since. Signing secrets in the copy open only with \
+    the key file, which is not copied: keep it elsewhere, and give it with --secret-key-file."
 )]
 pub(crate) struct BackupArgs {
     /// The new file to copy it into; nothing is overwritten.

@@ -23,7 +23,7 @@ use crate::logs::{self, LogFormat};
 use crate::output::{self, grouped};
 use crate::server::{Parts, Server};
 use crate::signals::StopSignals;
-use crate::zones;
+use crate::{secret_keys, zones};
 use counts::Counts;
 use story::Story;
 
@@ -96,7 +96,11 @@ impl Stage {
         let directory =
             tempfile::tempdir().context("cannot make a temporary directory; set TMPDIR to one that is writable")?;
         let zones = zones::newest();
-        let (store, lock) = SqliteStore::open_as_server(&directory.path().join("demo.db"), zones.clone())?;
+        let (store, lock) = SqliteStore::open_as_server(
+            &directory.path().join("demo.db"),
+            zones.clone(),
+            secret_keys::passing_vault()?,
+        )?;
         let listener = bind(listen).await?;
         let address = reachable(listener.local_addr()?);
         let server = Server::start(Parts {

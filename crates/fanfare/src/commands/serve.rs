@@ -1,6 +1,7 @@
 //! `fanfare serve`: the whole system in one process, until SIGTERM or Ctrl-C.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
@@ -16,7 +17,7 @@ use crate::database::Database;
 use crate::logs::LogFormat;
 use crate::server::{Parts, Server};
 use crate::signals::StopSignals;
-use crate::{limits, logs, output, zones};
+use crate::{limits, logs, output, secret_keys, zones};
 
 /// How to serve.
 #[derive(Debug, Args)]
@@ -37,7 +38,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     limits::raise_open_files_limit();
 
     let zones = zones::newest();
-    let (store, lock) = open(&settings.database, &zones).await?;
+    let (store, lock, made) = open(&settings, &zones).await?;
     let listener = TcpListener::bind(settings.listen).await.with_context(|| {
         format!("cannot listen on {}; stop what uses it, or choose another with --listen ADDRESS:PORT", settings.listen)
     })?;
@@ -53,6 +54,9 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let mut server = Server::start(parts)?;
     greet(&settings, server.address(), &zones);
     warn_of_exposure(&settings, server.address());
+    if let Some(made) = made {
+        tracing::info!(file = %made.display(), "{}", secret_keys::NEW_FILE);
+    }
     if store.accounts().await?.is_empty() {
         tracing::info!("there is no account yet; make one with: fanfare account create --name NAME --timezone ZONE");
     }
@@ -70,14 +74,16 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn open(database: &Database, zones: &Zones) -> anyhow::Result<(SqliteStore, ServerLock)> {
-    let Database::Sqlite(path) = database;
-    let (store, lock) = SqliteStore::open_as_server(path, zones.clone())?;
+/// The store, the right to serve from it, and the key file that was made for it, if one was.
+async fn open(settings: &Settings, zones: &Zones) -> anyhow::Result<(SqliteStore, ServerLock, Option<PathBuf>)> {
+    let Database::Sqlite(path) = &settings.database;
+    let (vault, made) = settings.secret_keys.vault(path)?;
+    let (store, lock) = SqliteStore::open_as_server(path, zones.clone(), vault)?;
     // SQLite opens a read-only file without a word; a server on one would refuse every request.
     store.check_writable().await.with_context(|| {
         format!("cannot write {}; check the owner and the permissions of the file and of its directory", path.display())
     })?;
-    Ok((store, lock))
+    Ok((store, lock, made))
 }
 
 fn targets(settings: &Settings) -> anyhow::Result<TargetPolicy> {

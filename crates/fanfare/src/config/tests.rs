@@ -22,6 +22,7 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 const WHOLE: &str = r#"
 listen = "0.0.0.0:9000"
 database = "sqlite:/var/lib/fanfare.db"
+secret-key-file = "/etc/fanfare.key"
 allow-target = ["127.0.0.0/8", "10.1.2.3:8080"]
 https-only = true
 open-dashboard = true
@@ -35,6 +36,7 @@ fn without_anything_it_is_one_file_on_loopback_with_nothing_opened() {
     let settings = settings(&[]).unwrap();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.database.to_string(), "sqlite:./fanfare.db");
+    assert_eq!(settings.secret_keys, KeySource::BesideDatabase);
     assert_eq!((settings.allow_targets.len(), settings.schemes), (0, Schemes::Both));
     assert_eq!(
         (settings.dashboard, settings.halves, settings.log_format),
@@ -49,6 +51,7 @@ fn a_file_may_set_everything_an_option_can() {
     let settings = settings(&["--config", file.path().to_str().unwrap()]).unwrap();
     assert_eq!(settings.listen.to_string(), "0.0.0.0:9000");
     assert_eq!(settings.database.to_string(), "sqlite:/var/lib/fanfare.db");
+    assert_eq!(settings.secret_keys, KeySource::File("/etc/fanfare.key".into()));
     assert_eq!((settings.allow_targets.len(), settings.schemes), (2, Schemes::HttpsOnly));
     assert_eq!(
         (settings.dashboard, settings.halves, settings.log_format),

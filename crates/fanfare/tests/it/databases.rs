@@ -23,6 +23,7 @@ fn a_file_that_cannot_be_written_is_refused_with_its_name() {
     world.create_account();
     let file = world.path("fanfare.db");
     fs::set_permissions(&file, Permissions::from_mode(0o444)).unwrap();
+    fs::set_permissions(world.path("fanfare.db.key"), Permissions::from_mode(0o444)).unwrap();
     fs::set_permissions(world.path("."), Permissions::from_mode(0o777)).unwrap();
     let arguments = ["serve", "--listen", "127.0.0.1:0"];
     let ran = if Uid::effective().is_root() {

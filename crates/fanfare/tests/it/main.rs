@@ -11,6 +11,7 @@ mod members;
 mod people;
 #[path = "../shared/secrecy.rs"]
 mod secrecy;
+mod secrets;
 mod stopping;
 mod usage;
 mod world;

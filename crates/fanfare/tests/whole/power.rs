@@ -15,7 +15,7 @@ use wire::FanOutId;
 use crate::crash::Chance;
 use crate::disk::FaultyDisk;
 use crate::disk::image::{Fate, Recording};
-use crate::server::Server;
+use crate::server::{self, Server};
 use crate::world::World;
 
 /// Told to a client, who may rely on it from then on.
@@ -151,7 +151,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) fn read(path: &Path, what: &str) -> Kept {
-        let opened = SqliteStore::open_as_server(path, Zones::bundled());
+        let opened = SqliteStore::open_as_server(path, Zones::bundled(), server::vault());
         drop(opened.unwrap_or_else(|error| panic!("{what}: {error}")));
         let database = Connection::open(path).unwrap();
         let verdict: String = database.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();

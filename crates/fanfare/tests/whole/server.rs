@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use store::FailPoint;
+use store::{Chance, FailPoint, SealingKey, Vault};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -56,9 +56,28 @@ pub(crate) async fn back_up(database: &Path, to: &Path) -> String {
     String::from_utf8(ran.stdout).unwrap()
 }
 
+/// From the environment, since copies of a database are opened without the files beside it.
+fn sealing_key() -> SealingKey {
+    SealingKey::from_bytes([7; 32])
+}
+
+/// Opens what the servers have sealed, and seals nothing.
+pub(crate) fn vault() -> Vault {
+    Vault::new([sealing_key()], Arc::new(NoChance)).unwrap()
+}
+
+struct NoChance;
+
+impl Chance for NoChance {
+    fn fill(&self, _: &mut [u8]) {
+        unreachable!("nothing is sealed");
+    }
+}
+
 fn command(database: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
-    command.env("FANFARE_DATABASE", database).kill_on_drop(true).stdin(Stdio::null());
+    command.env("FANFARE_DATABASE", database).env("FANFARE_SECRET_KEY", &*sealing_key().reveal());
+    command.kill_on_drop(true).stdin(Stdio::null());
     command
 }
 
@@ -108,6 +127,7 @@ impl Server {
         command.args(["--mount", "--propagation", "private", "sh", "-c", MOUNT, &bytes.to_string()]);
         command.args([mounted.as_os_str(), database.as_os_str(), env!("CARGO_BIN_EXE_fanfare").as_ref()]);
         command.args(ARGUMENTS).env("FANFARE_DATABASE", mounted.join(name)).kill_on_drop(true).stdin(Stdio::null());
+        command.env("FANFARE_SECRET_KEY", &*sealing_key().reveal());
         let server = Server::spawn(command, None).await?;
         let inside = format!("/proc/{}/root{}", server.process.id().unwrap(), mounted.display());
         Some((server, Path::new(&inside).join(name)))

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use provider::lane::LaneState;
-use store::{Act, Actor, AuditNote, Compared, Group, Lease, NewMember, Replacement, Room, Store, Subscribed, Whom};
+use store::{
+    Act, Actor, AuditNote, Compared, Group, Lease, NewMember, Replacement, Room, Rotation, Store, Subscribed, Whom,
+};
 use webinar::{EventType, SeriesId};
 use wire::{AccountId, EndpointId, SubscriptionId};
 
@@ -49,6 +51,13 @@ impl<S: Store> Player<S> {
                 told(self.world.store.change_endpoint(self.accounts[*account], id, change.clone(), now).await)
             }
             Operation::Steer { .. } | Operation::Drop { .. } => self.apply_to_backlog(operation).await,
+            Operation::Rotate { account, nth, overlap } => {
+                let id = pick(&self.endpoints, *nth).unwrap_or(EndpointId::from_bytes([9; 16]));
+                let (secret, now) = (self.world.secret(), self.world.now());
+                let rotation = Rotation { secret, old_until: now + Duration::from_secs(*overlap), now };
+                told(self.world.store.rotate_secret(self.accounts[*account], id, rotation).await)
+            }
+            Operation::RemoveExpired => told(self.world.store.remove_expired_secrets(self.world.now()).await),
             Operation::Accept { sender, id, body } => {
                 let accepted = self.world.accept(&self.senders[*sender], IDS[*id], BODIES[*body]).await;
                 told(accepted.map(|acceptance| self.number(&acceptance)))

@@ -28,6 +28,8 @@ pub(super) enum Operation {
     Switch { account: usize, nth: usize, change: EndpointChange },
     Steer { account: usize, nth: usize, endpoint: Option<usize>, steer: Steer },
     Drop { account: usize, nth: usize },
+    Rotate { account: usize, nth: usize, overlap: u64 },
+    RemoveExpired,
     Claim { limit: usize },
     Renew { nth: usize },
     Release { nth: usize },
@@ -140,6 +142,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (account(), nth(), prop::option::of(nth()), steer)
             .prop_map(|(account, nth, endpoint, steer)| Operation::Steer { account, nth, endpoint, steer }),
         1 => (account(), nth()).prop_map(|(account, nth)| Operation::Drop { account, nth }),
+        3 => (account(), nth(), 0..60_u64)
+            .prop_map(|(account, nth, overlap)| Operation::Rotate { account, nth, overlap }),
+        1 => Just(Operation::RemoveExpired),
         6 => (1..4_usize).prop_map(|limit| Operation::Claim { limit }),
         1 => nth().prop_map(|nth| Operation::Renew { nth }),
         3 => nth().prop_map(|nth| Operation::Release { nth }),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use receiver::{ContentDigest, DedupeKey, Verified};
 use store::{
     Acceptance, DuplicateContent, Inbox, Message, MessageContent, MessageCounts, MessageFilter, MessageNumber, Page,
-    SourceRecord, StoreError, StoreResult,
+    SourceKey, SourceRecord, StoreError, StoreResult,
 };
 use wire::{AccountId, SourceId};
 
@@ -37,7 +37,7 @@ impl Inbox for Model {
         Ok(sources)
     }
 
-    async fn set_source_keys(&self, account: AccountId, id: SourceId, keys: Vec<String>) -> StoreResult<bool> {
+    async fn set_source_keys(&self, account: AccountId, id: SourceId, keys: Vec<SourceKey>) -> StoreResult<bool> {
         let mut tables = self.tables();
         let found = tables.sources.iter_mut().find(|source| source.account == account && source.id == id);
         Ok(found.map(|source| source.keys = keys).is_some())

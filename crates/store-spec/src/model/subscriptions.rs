@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::lane::LaneState;
+use provider::secret::EndpointSecret;
 use provider::settings::EndpointSettings;
 use provider::subscription::Subscription;
 use store::{
@@ -48,7 +49,7 @@ impl Subscriptions for Model {
             health: LaneState::default(),
             settings: EndpointSettings::default(),
             created_at: new.now,
-            secrets: vec![new.secret],
+            secrets: vec![EndpointSecret { number: 1, secret: new.secret, created_at: new.now, valid_until: None }],
             last_failure: None,
         };
         let row = EndpointRow {

@@ -17,8 +17,8 @@ impl Sender {
     /// A sender to a source that may not be stored yet.
     pub fn new(id: SourceId, account: AccountId) -> (Sender, SourceRecord) {
         let secret = SigningSecret::from_random([9; 32]);
-        let keys = vec![secret.reveal().to_string()];
-        let scheme = Scheme::standard_webhooks(keys.iter().map(String::as_str)).expect("a key");
+        let keys = vec![secret.reveal()];
+        let scheme = Scheme::standard_webhooks(keys.iter().map(|key| key.as_str())).expect("a key");
         let source = Source::new(id, account, "courses", scheme).expect("a source");
         let record = SourceRecord { id, account, name: "courses".to_owned(), keys, created_at: Timestamp::UNIX_EPOCH };
         (Sender { source, signer: Signer::new([secret]).expect("a signer") }, record)

@@ -10,7 +10,7 @@ use store::{Inbox, StoreResult};
 use webinar::Zones;
 use wire::AccountId;
 
-use super::Disk;
+use super::{Disk, vault};
 use crate::SqliteStore;
 
 /// Webhooks, each with a commit of its own.
@@ -52,7 +52,7 @@ async fn bodies(file: &[u8], log: &[u8], account: AccountId) -> Result<Vec<Bytes
     fs::write(disk.path(), file).expect("a copy");
     fs::write(disk.path().with_extension("db-wal"), log).expect("a copy");
     let (store, _lock) =
-        SqliteStore::open_as_server(&disk.path(), Zones::bundled()).map_err(|error| error.to_string())?;
+        SqliteStore::open_as_server(&disk.path(), Zones::bundled(), vault(&[1])).map_err(|error| error.to_string())?;
     let mut bodies = Vec::new();
     let mut after = None;
     loop {

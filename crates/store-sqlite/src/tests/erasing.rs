@@ -14,7 +14,7 @@ const MARKS: [&str; 4] = ["Zebedee Quux", "zq.unique@example.com", "442079461234
 
 impl Disk {
     /// Which of these are anywhere in the database or its log, in whatever case.
-    fn holds<'a>(&self, marks: &[&'a str]) -> Vec<&'a str> {
+    fn names<'a>(&self, marks: &[&'a str]) -> Vec<&'a str> {
         let mut bytes = Vec::new();
         for ending in ["", "-wal", "-shm"] {
             let mut path = self.path().into_os_string();
@@ -53,11 +53,11 @@ async fn no_byte_of_the_files_names_who_was_erased() -> StoreResult<()> {
         world.accept(&sender, &format!("other_{n}"), &format!("{{\"pad\":\"{padding}\"}}")).await?;
     }
     world.store.checkpoint().await?;
-    assert_eq!(disk.holds(&MARKS), MARKS, "the test can find them");
+    assert_eq!(disk.names(&MARKS), MARKS, "the test can find them");
 
     world.erase_whom(account, Whom::Email(MARKS[1].to_uppercase())).await?;
     assert_eq!(world.finish_erasures().await?, 1);
-    assert_eq!(disk.holds(&MARKS), [""; 0]);
+    assert_eq!(disk.names(&MARKS), [""; 0]);
     assert_eq!(world.store.message_counts(account).await?.stored, 80);
     Ok(())
 }
@@ -78,7 +78,7 @@ async fn an_erasure_is_not_done_while_a_reader_keeps_the_log() -> StoreResult<()
     assert_eq!(world.store.erasure(account, erasure.id).await?.unwrap().state, store::ErasureState::Sealing);
     drop(transaction);
     assert_eq!(world.store.seal(world.now()).await?, 1);
-    assert_eq!(disk.holds(&["ada@example.com"]), [""; 0]);
+    assert_eq!(disk.names(&["ada@example.com"]), [""; 0]);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use store::{Accounts, Lanes, Mango, Roster, StoreError, StoreResult};
 use store_spec::World;
 use webinar::{MangoId, Zones};
 
-use super::Disk;
+use super::{Disk, vault};
 use crate::migrate;
 use crate::{OpenError, ServerLock, SqliteStore};
 
@@ -52,20 +52,20 @@ fn a_link_to_the_file_is_the_same_file() {
 #[test]
 fn a_second_server_is_refused_until_the_first_has_ended() {
     let disk = Disk::new();
-    let first = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).unwrap();
-    let refused = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).err().unwrap();
+    let first = SqliteStore::open_as_server(&disk.path(), Zones::bundled(), vault(&[1])).unwrap();
+    let refused = SqliteStore::open_as_server(&disk.path(), Zones::bundled(), vault(&[1])).err().unwrap();
     assert!(matches!(refused, OpenError::InUse(_)), "{refused:?}");
     let text = refused.to_string();
     assert!(text.contains(&*disk.path().to_string_lossy()), "{text}");
     assert!(text.contains("stop it first, or give this one another file with --database"), "{text}");
     drop(first);
-    assert!(SqliteStore::open_as_server(&disk.path(), Zones::bundled()).is_ok());
+    assert!(SqliteStore::open_as_server(&disk.path(), Zones::bundled(), vault(&[1])).is_ok());
 }
 
 #[tokio::test]
 async fn commands_read_and_write_beside_a_server() -> StoreResult<()> {
     let disk = Disk::new();
-    let (server, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).unwrap();
+    let (server, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled(), vault(&[1])).unwrap();
     let (mut server, mut command) = (World::new(server), disk.world());
     let account = command.account().await?;
     assert_eq!(server.store.accounts().await?.len(), 1);
@@ -94,7 +94,7 @@ async fn a_new_server_takes_the_lanes_of_one_that_died() -> StoreResult<()> {
     disk.open();
     assert_eq!(world.claim().await?, [], "a command beside the server voids nothing");
 
-    let (server, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).unwrap();
+    let (server, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled(), vault(&[1])).unwrap();
     world.store = server;
     let refused = world.store.renew(lease, world.now(), store_spec::world::LEASE).await;
     assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
@@ -107,7 +107,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let disk = Disk::new();
     drop(disk.open());
     disk.other().pragma_update(None, "user_version", 99).unwrap();
-    let refused = SqliteStore::open(&disk.path(), Zones::bundled()).err().unwrap();
+    let refused = SqliteStore::open(&disk.path(), Zones::bundled(), vault(&[1])).err().unwrap();
     assert!(matches!(refused, OpenError::NewerSchema { found: 99, .. }), "{refused:?}");
     assert!(refused.to_string().contains("use the newer version that wrote it"), "{refused}");
     assert_eq!(version(&disk), 99);
@@ -119,9 +119,9 @@ async fn a_schema_of_another_build_is_refused_by_all_who_open_it() {
     drop(disk.open());
     let refused_by_all = || {
         let (path, zones) = (disk.path(), Zones::bundled);
-        let write = SqliteStore::open(&path, zones()).err();
-        let read = SqliteStore::open_to_read(&path, zones()).err();
-        let serve = SqliteStore::open_as_server(&path, zones()).err();
+        let write = SqliteStore::open(&path, zones(), vault(&[1])).err();
+        let read = SqliteStore::open_to_read(&path, zones(), vault(&[1])).err();
+        let serve = SqliteStore::open_as_server(&path, zones(), vault(&[1])).err();
         for refused in [write, read, serve].map(Option::unwrap) {
             assert!(matches!(refused, OpenError::ForeignSchema { number: 1, .. }), "{refused:?}");
             assert!(refused.to_string().contains("begin with a new file"), "{refused}");
@@ -136,7 +136,7 @@ async fn a_schema_of_another_build_is_refused_by_all_who_open_it() {
 #[tokio::test]
 async fn who_only_looks_creates_migrates_and_writes_nothing() -> StoreResult<()> {
     let disk = Disk::new();
-    let look = || SqliteStore::open_to_read(&disk.path(), Zones::bundled());
+    let look = || SqliteStore::open_to_read(&disk.path(), Zones::bundled(), vault(&[1]));
     assert!(matches!(look().err(), Some(OpenError::Unreadable { .. })));
     assert!(!disk.path().exists());
 
@@ -178,7 +178,7 @@ async fn a_server_keeps_what_another_left_in_the_log() -> StoreResult<()> {
     drop(world);
     let log = fs::read(disk.path().with_extension("db-wal")).unwrap();
     assert!(!log.is_empty());
-    let (store, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).unwrap();
+    let (store, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled(), vault(&[1])).unwrap();
     assert_eq!(fs::read(disk.path().with_extension("db-wal")).unwrap(), log, "byte for byte");
     assert_eq!(store.accounts().await?.len(), 1);
     Ok(())
@@ -200,7 +200,7 @@ fn a_new_file_may_be_opened_by_many_at_once() {
     let path = disk.path();
     thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| SqliteStore::open(&path, Zones::bundled()).unwrap());
+            scope.spawn(|| SqliteStore::open(&path, Zones::bundled(), vault(&[1])).unwrap());
         }
     });
 }
@@ -208,7 +208,7 @@ fn a_new_file_may_be_opened_by_many_at_once() {
 #[tokio::test]
 async fn the_files_of_a_database_are_its_owners_alone() -> StoreResult<()> {
     let disk = Disk::new();
-    let (store, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled()).unwrap();
+    let (store, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled(), vault(&[1])).unwrap();
     World::new(store).account().await?;
     for ending in ["", "-wal", "-shm", ".lock"] {
         let path = format!("{}{ending}", disk.path().display());
@@ -238,7 +238,7 @@ fn another_file_is_refused_and_left_alone() {
     let disk = Disk::new();
     let text = "name,email,phone,timezone\n".repeat(100);
     fs::write(disk.path(), &text).unwrap();
-    let refused = SqliteStore::open(&disk.path(), Zones::bundled()).err().unwrap();
+    let refused = SqliteStore::open(&disk.path(), Zones::bundled(), vault(&[1])).err().unwrap();
     assert!(refused.to_string().contains("file is not a database"), "{refused}");
     assert_eq!(fs::read_to_string(disk.path()).unwrap(), text);
 }
@@ -270,7 +270,7 @@ fn a_read_only_directory_is_refused_with_and_without_a_file_in_it() {
 }
 
 fn refuses_to_write(path: &Path, named: &Path) {
-    let refused = SqliteStore::open(path, Zones::bundled()).err().expect("it cannot be written");
+    let refused = SqliteStore::open(path, Zones::bundled(), vault(&[1])).err().expect("it cannot be written");
     assert!(matches!(&refused, OpenError::NotWritable { path, .. } if path == named), "{refused:?}");
     assert!(refused.to_string().contains("check the owner and the permissions"), "{refused}");
 }

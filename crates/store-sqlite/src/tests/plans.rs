@@ -7,7 +7,8 @@ use wire::AccountId;
 use super::Disk;
 use crate::audience::Audience;
 use crate::{
-    audit, backlog, catalog, due, erasures, failures, inbox, journal, lanes, notices, rules, subscriptions, upkeep,
+    audit, backlog, catalog, due, erasures, failures, inbox, journal, lanes, notices, rules, secrets, subscriptions,
+    upkeep,
 };
 
 #[test]
@@ -69,6 +70,13 @@ fn the_log_is_read_in_its_order() {
         .of(&failures::of_delivery_sql())
         .goes_by(&["f USING PRIMARY KEY (account=? AND fan_out=? AND participant=?)"]);
     plans.of(journal::SEGMENTS_AROUND).goes_by(&["segment USING INDEX segment_by_range"]);
+}
+
+#[test]
+fn secrets_are_found_by_endpoint_and_the_expired_by_their_end() {
+    let plans = Plans::new();
+    plans.of(secrets::OF_ENDPOINT).goes_by(&["endpoint_secret USING PRIMARY KEY"]);
+    plans.of(secrets::REMOVE_EXPIRED).goes_by(&["endpoint_secret USING INDEX endpoint_secret_expiring"]);
 }
 
 #[test]

@@ -118,6 +118,6 @@ impl KnownSources {
 }
 
 fn prepare(record: &SourceRecord) -> StoreResult<Source> {
-    let scheme = Scheme::standard_webhooks(record.keys.iter().map(String::as_str));
+    let scheme = Scheme::standard_webhooks(record.keys.iter().map(|key| key.as_str()));
     scheme.and_then(|scheme| Source::new(record.id, record.account, &record.name, scheme)).map_err(StoreError::broken)
 }

@@ -10,10 +10,10 @@ use wire::{Signer, SigningSecret, WebhookId};
 use super::world::{World, weekly};
 use crate::routes::{Access, table};
 
-const KEY: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+pub(super) const KEY: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// One of everything, in the first account: ids by the name of their resource.
-async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
+pub(super) async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let registered = world.receiver().await;
     let mango = world.mango_of(3).await;
@@ -59,6 +59,7 @@ fn request(method: &Method, path: &str, key: &str) -> Request<Body> {
         path if path.ends_with("/members") || path.ends_with("/registrations") => {
             ("text/csv", "name,email\nA,a@example.com\n".to_owned())
         }
+        path if path.ends_with("/rotate-secret") => ("application/json", "{}".to_owned()),
         path if path.ends_with("/keys") => ("application/json", json!({"keys": [KEY]}).to_string()),
         path if *method == Method::PATCH && path.contains("/endpoints/") => {
             ("application/json", json!({"concurrencyMax": 3}).to_string())

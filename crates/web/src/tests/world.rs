@@ -17,7 +17,7 @@ use provider::target::TargetPolicy;
 use serde_json::{Value, json};
 use store::{
     Account, Accounts, Chance, Clock, DisabledBecause, Exception, ExceptionState, FailedAttempt, Lanes, NewNotice,
-    Notices, Settlement,
+    Notices, SealingKey, Settlement, Vault,
 };
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
@@ -108,12 +108,14 @@ impl World {
 
     pub(crate) async fn with(settings: WebSettings) -> World {
         let directory = TempDir::new().unwrap();
-        let store = SqliteStore::open(&directory.path().join("test.db"), Zones::bundled()).unwrap();
+        let chance: Arc<dyn Chance> = Arc::new(Counter(AtomicU64::new(0)));
+        let vault = Vault::new([SealingKey::from_bytes([1; 32])], chance.clone()).unwrap();
+        let store = SqliteStore::open(&directory.path().join("test.db"), Zones::bundled(), vault).unwrap();
         let clock = Arc::new(StandingClock(Mutex::new("2024-03-01T10:00:00Z".parse().unwrap())));
         let context = Context {
             store: Arc::new(store.clone()),
             clock: clock.clone(),
-            chance: Arc::new(Counter(AtomicU64::new(0))),
+            chance,
             zones: Zones::bundled(),
             targets: Arc::new(TargetPolicy::default()),
             lanes_hint: Arc::new(Notify::new()),

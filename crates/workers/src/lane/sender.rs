@@ -12,9 +12,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use provider::attempt::{Failure, Outcome, Phases, Reason};
 use provider::frontier::Place;
 use provider::judge::{AttemptKind, read_retry_after};
+use provider::secret::SigningSchedule;
 use store::{Clock, Endpoint, FailPoint, FanOut, StoreError, StoreResult};
 use webinar::{Participant, write_body};
-use wire::{MessageId, ParticipantNumber, Signer, headers};
+use wire::{MessageId, ParticipantNumber, headers};
 
 use crate::{Context, Posting, Way};
 
@@ -72,7 +73,7 @@ pub(crate) struct Attempting {
 pub(crate) struct Sender {
     /// Or why the URL may no longer be called.
     way: Result<Arc<dyn Way>, Reason>,
-    signer: Signer,
+    signing: SigningSchedule,
     clock: Arc<dyn Clock>,
 }
 
@@ -110,13 +111,13 @@ impl Sender {
         let url = context.targets.parse(&endpoint.url).map_err(|error| Reason::of_text(&error.to_string()));
         let unfit = || Reason::of_text("the URL cannot be put into a request");
         let way = url.and_then(|url| context.egress.way_to(&url).ok_or_else(unfit));
-        let signer = Signer::new(endpoint.secrets.iter().cloned()).map_err(StoreError::broken)?;
-        Ok(Sender { way, signer, clock: context.clock.clone() })
+        let signing = SigningSchedule::new(&endpoint.secrets).map_err(StoreError::broken)?;
+        Ok(Sender { way, signing, clock: context.clock.clone() })
     }
 
-    /// Signs with the secrets that are valid now.
+    /// Signs with the secrets of now; what is in flight keeps its signatures.
     pub(crate) fn renew_secrets(&mut self, endpoint: &Endpoint) -> StoreResult<()> {
-        self.signer = Signer::new(endpoint.secrets.iter().cloned()).map_err(StoreError::broken)?;
+        self.signing = SigningSchedule::new(&endpoint.secrets).map_err(StoreError::broken)?;
         Ok(())
     }
 
@@ -146,8 +147,9 @@ impl Sender {
         let letter = &errand.letter;
         let body = letter.body(&errand.participant);
         let id = MessageId::new(letter.fan_out.id, ParticipantNumber::new(errand.place.participant).ok()?).text();
-        let timestamp = self.clock.now().as_second();
-        let signature = self.signer.sign(&id, timestamp, &body);
+        let now = self.clock.now();
+        let timestamp = now.as_second();
+        let signature = self.signing.signer_at(now).sign(&id, timestamp, &body);
 
         let mut all = letter.headers.clone();
         all.insert(HeaderName::from_static(headers::WEBHOOK_ID), HeaderValue::from_str(&id).ok()?);

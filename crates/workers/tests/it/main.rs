@@ -10,5 +10,6 @@ mod janitor;
 mod notices;
 mod receiver;
 mod rules;
+mod secrets;
 mod test_send;
 mod world;

@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// One webhook as it arrived.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub(crate) enum Answer {
     When(watch::Receiver<bool>),
     /// This status, once that holds `true`.
     StatusWhen(u16, watch::Receiver<bool>),
+    /// 200, once it may: each takes a permit.
+    WhenPermitted(Arc<Semaphore>),
     /// Never.
     Nothing,
 }
@@ -128,6 +130,10 @@ impl Receiver {
             Answer::Elsewhere(place) => response.status(301).header("location", place),
             Answer::When(gate) => opened(gate, response).await.status(200),
             Answer::StatusWhen(status, gate) => opened(gate, response).await.status(status),
+            Answer::WhenPermitted(gate) => {
+                gate.acquire().await.unwrap().forget();
+                response.status(200)
+            }
             Answer::Nothing => std::future::pending().await,
         };
         Ok(response.body(Full::default()).unwrap())

@@ -12,7 +12,7 @@ use provider::target::TargetPolicy;
 use store::{
     Account, Accounts, Backlog, Catalog, Chance, Clock, DeliveryFilter, DeliveryStatus, DeliverySummary, Ending,
     EndpointChange, Erase, Erasures, EventSummary, Group, Journal, Mango, NewEvent, NewMember, NewSubscription, Roster,
-    SaveSeries, Steer, Subscriptions, Whom,
+    SaveSeries, SealingKey, Steer, Subscriptions, Vault, Whom,
 };
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
@@ -26,6 +26,9 @@ use crate::receiver::Receiver;
 pub(crate) const ACCOUNT: AccountId = AccountId::from_u32(1);
 const MANGO: MangoId = MangoId::from_bytes([9; 12]);
 pub(crate) const SERIES: SeriesId = SeriesId::from_bytes([8; 12]);
+
+/// What the first secret of every endpoint is made of.
+pub(crate) const FIRST_SECRET: u8 = 5;
 
 /// Moves only by hand.
 pub(crate) struct HandClock(AtomicI64);
@@ -63,7 +66,8 @@ impl World {
     /// A world with one account, one mango and this many members of it, named `Person 1` and so on.
     pub(crate) async fn with_members(count: usize) -> World {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&directory.path().join("world.db"), Zones::bundled()).unwrap();
+        let chance: Arc<dyn Chance> = Arc::new(Counter(AtomicU64::new(1)));
+        let store = SqliteStore::open(&directory.path().join("world.db"), Zones::bundled(), vault(&chance)).unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(1_790_000_000_000)));
         let targets = TargetPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], ..TargetPolicy::default() };
         let names: Arc<dyn Resolve> = Arc::new(egress::SystemResolver::from_system().unwrap());
@@ -73,7 +77,7 @@ impl World {
             egress: Arc::new(egress),
             targets: Arc::new(targets),
             clock: clock.clone(),
-            chance: Arc::new(Counter(AtomicU64::new(1))),
+            chance,
             hint: Arc::new(Notify::new()),
             bounds: Bounds::default(),
         };
@@ -123,7 +127,7 @@ impl World {
             id: SubscriptionId::from_bytes(id),
             url: url.to_owned(),
             endpoint: EndpointId::from_bytes(id),
-            secret: SigningSecret::from_random([5; 32]).into(),
+            secret: SigningSecret::from_random([FIRST_SECRET; 32]).into(),
             event,
             webinar: None,
             now: self.clock.now(),
@@ -266,6 +270,10 @@ impl World {
         let filter = DeliveryFilter { status: Some(status), ..DeliveryFilter::default() };
         self.store.deliveries(ACCOUNT, filter, None, 1000).await.unwrap().items
     }
+}
+
+fn vault(chance: &Arc<dyn Chance>) -> Vault {
+    Vault::new([SealingKey::from_bytes([1; 32])], chance.clone()).unwrap()
 }
 
 fn serde_json_draft(version: u32) -> SeriesDraft {

@@ -20,6 +20,7 @@ use super::meter::Meter;
 use super::stage::Stage;
 use crate::clock::SystemClock;
 use crate::progress::Progress;
+use crate::secret_keys;
 
 /// How much to deliver.
 #[derive(Debug, Args)]
@@ -50,7 +51,7 @@ pub(super) async fn run(args: DeliverArgs) -> anyhow::Result<()> {
     }
     .context("no temporary directory")?;
     let path = directory.path().join("bench.db");
-    let store = SqliteStore::open(&path, Zones::bundled())?;
+    let store = SqliteStore::open(&path, Zones::bundled(), secret_keys::passing_vault()?)?;
     let stage = Stage { store: &store, account: AccountId::from_u32(1) };
     stage.people(args.participants).await?;
     let endpoint = stage.subscribe(&format!("http://{address}/hook")).await?;

@@ -18,7 +18,7 @@ use super::Counterpart;
 use super::load::Seen;
 use super::meter::Meter;
 use crate::clock::{SystemChance, SystemClock};
-use crate::output;
+use crate::{output, secret_keys};
 
 /// How much to accept.
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ pub(super) async fn run(args: InboxArgs) -> anyhow::Result<()> {
     }
     .context("no temporary directory")?;
     let path = directory.path().join("bench.db");
-    let store = SqliteStore::open(&path, Zones::bundled())?;
+    let store = SqliteStore::open(&path, Zones::bundled(), secret_keys::passing_vault()?)?;
     let secret = SigningSecret::from_random((&SystemChance as &dyn Chance).bytes()).reveal();
     prepare(&store, &secret).await?;
     store.checkpoint().await?;
@@ -86,7 +86,7 @@ async fn prepare(store: &SqliteStore, secret: &str) -> anyhow::Result<()> {
     let key = provider::api_key::ApiKey::from_chance([1; 8], [1; 32]).to_stored();
     let account = Account { id: ACCOUNT, name: "Bench".into(), timezone: "Etc/UTC".into(), created_at };
     store.create_account(account, key).await?;
-    let keys = vec![secret.to_owned()];
+    let keys = vec![secret.to_owned().into()];
     store.create_source(SourceRecord { id: SOURCE, account: ACCOUNT, name: "Bench".into(), keys, created_at }).await?;
     Ok(())
 }

@@ -19,8 +19,8 @@ use workers::LaneSupervisor;
 use super::Counterpart;
 use super::stage::Stage;
 use crate::clock::SystemClock;
-use crate::output;
 use crate::progress::Progress;
+use crate::{output, secret_keys};
 
 /// How much to measure.
 #[derive(Debug, Args)]
@@ -68,7 +68,7 @@ pub(super) async fn run(args: NeighboursArgs) -> anyhow::Result<()> {
         None => tempfile::tempdir(),
     }
     .context("no temporary directory")?;
-    let store = SqliteStore::open(&directory.path().join("bench.db"), Zones::bundled())?;
+    let store = SqliteStore::open(&directory.path().join("bench.db"), Zones::bundled(), secret_keys::passing_vault()?)?;
     let healthy = Stage { store: &store, account: AccountId::from_u32(1) };
     healthy.people(PEOPLE).await?;
     let endpoint = healthy.subscribe(&format!("http://{quick}/hook")).await?;

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use receiver::{Scheme, Source};
 use serde::Serialize;
-use store::{Act, Audit, Chance, Clock, Inbox, SourceRecord};
+use store::{Act, Audit, Chance, Clock, Inbox, SourceKey, SourceRecord};
 use wire::SourceId;
 
 use crate::cli::{AccountArg, ListArgs};
@@ -147,13 +147,17 @@ async fn list(args: SourceListArgs) -> anyhow::Result<()> {
 
 impl KeyArgs {
     /// The keys given, checked; none where none were.
-    fn read(&self) -> anyhow::Result<Vec<String>> {
+    fn read(&self) -> anyhow::Result<Vec<SourceKey>> {
         let typed = self.keys.iter().map(String::as_str).filter(|key| !key.trim().is_empty());
         let given: Vec<String> = match typed.collect::<Vec<_>>()[..] {
             ["-"] => read_keys(io::stdin())?,
             ref typed => typed.iter().map(|key| (*key).to_owned()).collect(),
         };
-        if given.is_empty() { Ok(given) } else { Ok(Scheme::key_texts(given.iter().map(String::as_str))?) }
+        if given.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = Scheme::key_texts(given.iter().map(String::as_str))?;
+        Ok(keys.into_iter().map(SourceKey::new).collect())
     }
 }
 

@@ -1,0 +1,61 @@
+//! `fanfare secrets`: the keys that seal signing secrets in the database. The secrets themselves are the API's.
+
+use clap::{Args, Subcommand};
+use store_sqlite::{OpenError, SqliteStore};
+
+use crate::database::DatabaseArgs;
+use crate::{output, secret_keys, zones};
+
+/// What to do with the keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// Print a new key, for a key file or FANFARE_SECRET_KEY.
+    NewKey,
+    /// Seal every secret with the first key, so that older keys can be taken away.
+    Reseal(ResealArgs),
+}
+
+/// The database whose secrets to seal anew.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "To exchange the key:\n  1  put a new one (fanfare secrets new-key) before the old one, in the key \
+    file or in FANFARE_SECRET_KEY\n  2  restart the server with both, or stop it\n  3  run this\n  4  take the old key \
+    away"
+)]
+pub(crate) struct ResealArgs {
+    /// Print one JSON object: {"resealed", "key"}.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// Does it.
+pub(crate) async fn run(command: SecretsCommand) -> anyhow::Result<()> {
+    match command {
+        SecretsCommand::NewKey => {
+            output::print_line(&secret_keys::new_key().reveal());
+            Ok(())
+        }
+        SecretsCommand::Reseal(args) => reseal(args).await,
+    }
+}
+
+async fn reseal(args: ResealArgs) -> anyhow::Result<()> {
+    let path = args.database.find()?;
+    let vault = args.database.vault()?;
+    let key = vault.key_in_use();
+    // Where no server runs, a new key may come into use here; a running one must have it already.
+    let (store, _lock) = match SqliteStore::open_as_server(&path, zones::newest(), vault) {
+        Ok((store, lock)) => (store, Some(lock)),
+        Err(OpenError::InUse(_)) => (args.database.open_existing()?, None),
+        Err(other) => return Err(other.into()),
+    };
+    let resealed = store.reseal().await?;
+    if args.json {
+        return output::print_json(&serde_json::json!({ "resealed": resealed, "key": key.to_string() }));
+    }
+    let secrets = output::counted(resealed, "secret", "secrets");
+    output::print_line(&format!("{secrets} sealed anew; key {key} opens everything now"));
+    Ok(())
+}
