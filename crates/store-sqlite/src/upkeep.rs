@@ -21,6 +21,10 @@ pub(crate) const OLD_MESSAGES: &str =
 pub(crate) const LOGGED_FAN_OUTS: &str = "select fan_out, abandoned, called_off, erased from fan_out indexed by fan_out_logged
     where account = ?1 and created_at < ?2 and is_logged = 1 and state in ('swept', 'superseded', 'skipped') and retrying + held = 0
     order by created_at limit ?3";
+pub(crate) const OLD_FAILURES: &str =
+    "delete from attempt_failure where (account, fan_out, participant, attempt, finished_at) in (
+    select account, fan_out, participant, attempt, finished_at from attempt_failure
+    where account = ?1 and fan_out = ?2 and finished_at < ?3 limit max(?4, 0))";
 pub(crate) const OLD_EVENTS: &str = "select event from event indexed by event_by_age
     where account = ?1 and created_at < ?2 and not exists (
         select 1 from fan_out as f
@@ -144,9 +148,11 @@ fn forget_log(connection: &Connection, account: AccountId, (before, limit): Boun
                        where account = ?1 and fan_out = ?2 and coalesce(last_at, 0) < ?3 limit ?4)";
         let key = (number(account), fan_out.as_bytes(), before, limit - gone - segments);
         let exceptions = change(connection, sql, key)? as i64;
-        let left = "select 1 from exception where account = ?1 and fan_out = ?2 limit 1";
-        let has_rows = find(connection, left, (number(account), fan_out.as_bytes()), |_| Ok(()))?.is_some();
         gone += segments + exceptions;
+        gone += change(connection, OLD_FAILURES, (number(account), fan_out.as_bytes(), before, limit - gone))? as i64;
+        let left = "select 1 from exception where account = ?1 and fan_out = ?2
+                    union all select 1 from attempt_failure where account = ?1 and fan_out = ?2 limit 1";
+        let has_rows = find(connection, left, (number(account), fan_out.as_bytes()), |_| Ok(()))?.is_some();
         // The rows have taken themselves off the counts, which are to stay.
         let sql = "update fan_out set abandoned = ?3, called_off = ?4, erased = ?5, is_logged = not ?6
                    where account = ?1 and fan_out = ?2";

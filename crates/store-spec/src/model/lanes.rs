@@ -158,7 +158,7 @@ impl Tables {
             change(*id, &mut |row| {
                 row.delivered += count;
                 row.is_logged = true;
-            })
+            });
         });
         for id in &settlement.swept {
             change(*id, &mut |row| {

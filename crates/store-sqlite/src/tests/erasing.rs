@@ -169,6 +169,9 @@ async fn a_file_that_is_filled_and_pruned_for_ever_stops_growing() -> StoreResul
     let log = world.store.deliveries(account, DeliveryFilter::default(), None, 1_000).await?.items.len();
     let inbox = world.store.messages(account, MessageFilter::default(), None, 1_000).await?.items.len();
     assert_eq!((log, inbox), (4 * 50, 60), "the last day is there");
+    let sql = "select count(*) from attempt_failure";
+    let failures: i64 = disk.other().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(failures, 4 * 10, "and so is why its attempts failed");
     assert_eq!(world.claim().await?, []);
     Ok(())
 }

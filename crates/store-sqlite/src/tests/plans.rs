@@ -111,6 +111,7 @@ fn what_is_let_go_is_found_oldest_first() {
     let plans = Plans::new();
     plans.of(upkeep::OLD_MESSAGES).goes_by(&["message USING INDEX message_by_account (account=? AND number>?)"]);
     plans.of(upkeep::LOGGED_FAN_OUTS).goes_by(&["fan_out USING INDEX fan_out_logged (account=? AND created_at<?)"]);
+    plans.of(upkeep::OLD_FAILURES).goes_by(&["attempt_failure USING PRIMARY KEY (account=? AND fan_out=?)"]);
     plans.of(upkeep::OLD_EVENTS).goes_by(&["event USING INDEX event_by_age (account=? AND created_at<?)"]);
     plans.of(upkeep::OLD_VERSIONS).goes_by(&["PRIMARY KEY (account=?"]);
     plans.of(upkeep::OLD_MEMBERSHIPS).goes_by(&["membership USING COVERING INDEX membership_ended"]);
