@@ -60,6 +60,12 @@ pub enum Act {
     SourceCreate,
     /// The keys of a source are replaced.
     SourceKeys,
+    /// An endpoint gets a new signing secret.
+    EndpointRotateSecret,
+    /// A person is erased; the object is the erasure, which says nothing of the person.
+    ParticipantErase,
+    /// How long the account keeps things is changed.
+    AccountRetention,
 }
 
 /// One act, to be kept together with what it changes. Ids only: no secret and no person's data.
@@ -134,6 +140,9 @@ impl Act {
             Act::EndpointResume => "endpoint.resume",
             Act::SourceCreate => "source.create",
             Act::SourceKeys => "source.keys",
+            Act::EndpointRotateSecret => "endpoint.rotate-secret",
+            Act::ParticipantErase => "participant.erase",
+            Act::AccountRetention => "account.retention",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use store::{Retention, RetentionError};
+use store::{Act, Retention, RetentionError};
 use wire::AccountId;
 
 use crate::app::{App, AppState};
@@ -62,7 +62,9 @@ pub(crate) async fn amend(
             wanted.log_days.unwrap_or(now.log_days()),
             wanted.metadata_days.unwrap_or(now.metadata_days()),
         );
-        app.store().set_retention(caller.account, retention.map_err(refused)?).await?;
+        app.noting(&caller, Act::AccountRetention, caller.account)
+            .set_retention(caller.account, retention.map_err(refused)?)
+            .await?;
     }
     shown(&app, caller.account).await
 }

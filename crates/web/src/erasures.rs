@@ -5,9 +5,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use store::{Erase, Erasure, ErasureState, Whom};
+use store::{Act, Erase, Erasure, ErasureState, Whom};
 use webinar::parse_email;
-use wire::{AccountId, ErasureId};
+use wire::ErasureId;
 
 use crate::app::{App, AppState};
 use crate::caller::Caller;
@@ -89,7 +89,7 @@ pub(crate) async fn erase_participant(
     QueryOf(NoQuery {}): QueryOf<NoQuery>,
 ) -> Reply {
     let number = parse_id(&number, "participant")?;
-    erase(&app, caller.account, Whom::Number(number)).await?.ok_or_else(|| Problem::not_found("participant"))
+    erase(&app, &caller, Whom::Number(number)).await?.ok_or_else(|| Problem::not_found("participant"))
 }
 
 #[derive(Debug, Deserialize)]
@@ -105,7 +105,7 @@ pub(crate) async fn erase_address(
     JsonBody(body): JsonBody<Address>,
 ) -> Reply {
     let email = parse_email(&body.email).map_err(|mistake| Problem::invalid("/email", mistake.to_string()))?;
-    erase(&app, caller.account, Whom::Email(email)).await?.ok_or_else(|| Problem::not_found("participant"))
+    erase(&app, &caller, Whom::Email(email)).await?.ok_or_else(|| Problem::not_found("participant"))
 }
 
 /// Shows how far an erasure is.
@@ -115,10 +115,10 @@ pub(crate) async fn show(State(app): State<AppState>, caller: Caller, Path(id): 
 }
 
 /// 202: the person is gone from the roster, the rest is under way.
-async fn erase(app: &App, account: AccountId, whom: Whom) -> Result<Option<Response>, Problem> {
+async fn erase(app: &App, caller: &Caller, whom: Whom) -> Result<Option<Response>, Problem> {
     let now = app.now();
     let id = ErasureId::from_bytes(app.id_bytes(now));
-    let erased = app.store().erase(account, Erase { id, whom, now }).await?;
+    let erased = app.noting(caller, Act::ParticipantErase, id).erase(caller.account, Erase { id, whom, now }).await?;
     Ok(erased.map(|erasure| {
         let answer = (StatusCode::ACCEPTED, reply::ok(&ErasureView::from(&erasure))).into_response();
         reply::at(answer, &format!("/api/v1/erasures/{}", erasure.id))

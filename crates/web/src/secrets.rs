@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use jiff::Timestamp;
 use provider::secret::{EndpointSecret, Overlap, OverlapTooLong, SECRETS_VALID_MAX};
 use serde::{Deserialize, Serialize};
-use store::{Endpoint, Rotated, Rotation};
+use store::{Act, Endpoint, Rotated, Rotation};
 use wire::{AsymmetricSecret, EndpointId, ParseSecretError, Secret, SignatureScheme, SigningSecret};
 
 use crate::app::{App, AppState};
@@ -92,7 +92,7 @@ pub(crate) async fn rotate(
     let secret = new_secret(&app, &body, &known)?;
     let now = app.now();
     let rotation = Rotation { secret: secret.clone(), old_until: overlap.end(now), now };
-    match app.store().rotate_secret(caller.account, id, rotation).await? {
+    match app.noting(&caller, Act::EndpointRotateSecret, id).rotate_secret(caller.account, id, rotation).await? {
         Some(Rotated::Done(endpoint)) => Ok(reply::ok(&RotatedView {
             id: id.to_string(),
             signing_secret: secret.reveal().to_string(),

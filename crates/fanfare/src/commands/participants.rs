@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use store::{Chance, Clock, Erase, Erasure, ErasureState, Erasures, ParticipantRecord, Roster, Whom};
+use store::{Act, Audit, Chance, Clock, Erase, Erasure, ErasureState, Erasures, ParticipantRecord, Roster, Whom};
 use store_sqlite::SqliteStore;
 use tokio::time::{Instant, sleep};
 use web::erasures::{ErasureView, note, state_name};
@@ -15,7 +15,7 @@ use workers::{Janitor, Turn};
 
 use crate::cli::AccountArg;
 use crate::clock::{SystemChance, SystemClock};
-use crate::database::{DatabaseArgs, the_account};
+use crate::database::{DatabaseArgs, by_hand, the_account};
 use crate::output;
 
 /// Emptying the database's log waits for readers; a server that is always read does it later by itself.
@@ -119,7 +119,11 @@ async fn erase(args: EraseArgs) -> anyhow::Result<()> {
     let chance: &dyn Chance = &SystemChance;
     let now = SystemClock.now();
     let id = ErasureId::from_bytes(chance.id_bytes(now));
-    let Some(begun) = store.erase(account, Erase { id, whom: args.who.whom(), now }).await? else {
+    let Some(begun) = store
+        .noting(by_hand(account, Act::ParticipantErase, id))
+        .erase(account, Erase { id, whom: args.who.whom(), now })
+        .await?
+    else {
         bail!("nobody on the roster of {account} has this number");
     };
     let erasure = finish(&store, account, begun).await?;

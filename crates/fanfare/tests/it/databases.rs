@@ -43,6 +43,7 @@ fn a_file_of_another_owner_is_refused_with_its_name() {
     fs::set_permissions(world.path("."), Permissions::from_mode(0o777)).unwrap();
     let copy = world.path("fanfare");
     fs::copy(BINARY, &copy).unwrap();
+    fs::set_permissions(world.path("fanfare.db.key"), Permissions::from_mode(0o644)).unwrap();
     let is_root = Uid::effective().is_root();
     if !is_root {
         // Who cannot give a file away can lock himself out.
@@ -85,7 +86,8 @@ fn a_copy_is_made_beside_a_server_and_overwrites_nothing() {
     let ran = world.run(&["backup", "--to", "copy.db", "--json"]);
     assert_eq!(ran.json()["file"], "copy.db", "{ran:?}");
     world.run(&["backup", "--to", "copy.db"]).failed_with(1, &["cannot write copy.db", "name a new file"]);
-    let listed = world.run(&["account", "list", "--json", "--database", "copy.db"]);
+    let key = ["--secret-key-file", "fanfare.db.key"];
+    let listed = world.run(&[&["account", "list", "--json", "--database", "copy.db"][..], &key].concat());
     assert_eq!(listed.json()["id"].as_str().or(listed.json()["account"].as_str()), Some(&*account), "{listed:?}");
 }
 

@@ -170,6 +170,8 @@ fn an_older_schema_is_not_migrated_under_a_server_that_uses_it() {
 #[tokio::test]
 async fn a_server_keeps_what_another_left_in_the_log() -> StoreResult<()> {
     let disk = Disk::new();
+    // The first start introduces the key that seals secrets.
+    drop(SqliteStore::open_as_server(&disk.path(), Zones::bundled(), vault(&[1])).unwrap());
     let mut world = disk.world();
     world.account().await?;
     // Whoever reads keeps the others from emptying it at their end.
@@ -179,7 +181,7 @@ async fn a_server_keeps_what_another_left_in_the_log() -> StoreResult<()> {
     let log = fs::read(disk.path().with_extension("db-wal")).unwrap();
     assert!(!log.is_empty());
     let (store, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled(), vault(&[1])).unwrap();
-    assert_eq!(fs::read(disk.path().with_extension("db-wal")).unwrap(), log, "byte for byte");
+    assert!(fs::read(disk.path().with_extension("db-wal")).unwrap() == log, "byte for byte");
     assert_eq!(store.accounts().await?.len(), 1);
     Ok(())
 }

@@ -157,5 +157,5 @@ async fn a_cursor_of_another_account_leads_to_nothing_of_it() {
 
 fn lists() -> impl Iterator<Item = &'static str> {
     let lists = table().into_iter().filter(|route| route.method == Method::GET && route.path.starts_with("/api/"));
-    lists.map(|route| route.path).filter(|path| !path.contains("{id}"))
+    lists.map(|route| route.path).filter(|path| !path.contains("{id}") && *path != "/api/v1/account")
 }

@@ -1,11 +1,11 @@
 //! `fanfare account retention`: shows and sets how long an account keeps what.
 
 use clap::Args;
-use store::{Retention, Upkeep};
+use store::{Act, Audit, Retention, Upkeep};
 
 use crate::cli::AccountArg;
 use crate::config::UsageError;
-use crate::database::{DatabaseArgs, the_account};
+use crate::database::{DatabaseArgs, by_hand, the_account};
 use crate::output;
 
 /// How long to keep what; without numbers it is only shown.
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: RetentionArgs) -> anyhow::Result<()> {
     )
     .map_err(|error| UsageError(error.to_string()))?;
     if retention != before {
-        store.set_retention(account, retention).await?;
+        store.noting(by_hand(account, Act::AccountRetention, account)).set_retention(account, retention).await?;
     }
     let (bodies, log, metadata) = (retention.bodies_days(), retention.log_days(), retention.metadata_days());
     if args.json {
