@@ -1,39 +1,89 @@
-//! When the plan asks the store, and when it leaves it in peace.
+//! When the plan asks the store, and when it leaves it in peace; and who waits for whom.
 
 use jiff::Timestamp;
-use store::{Chance, SealingKey, Vault};
-use store_sqlite::SqliteStore;
-use webinar::Zones;
-use wire::{AccountId, EndpointId};
+use store::Member;
+use store_spec::Model;
+use webinar::{EventType, Participant, Trigger, Zones};
+use wire::{AccountId, EndpointId, EventId};
 
 use super::*;
 
-/// Nothing is sealed here.
-struct NoChance;
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+const PAGE_SIZE: usize = 10;
 
-impl Chance for NoChance {
-    fn fill(&self, _: &mut [u8]) {
-        unreachable!("no secret is stored");
+fn plan() -> Plan {
+    let lease = Lease { account: AccountId::from_u32(1), endpoint: EndpointId::from_bytes([1; 16]), epoch: 1 };
+    Plan::new(Arc::new(Model::default()), lease)
+}
+
+impl Plan {
+    /// Takes up one version of the one series, with all its people.
+    fn take_up(&mut self, version: u32, people: &[u64], finished_beyond: &[u64]) {
+        let fan_out = FanOut {
+            id: FanOutId::from_bytes([version as u8; 16]),
+            event: EventId::from_bytes([version as u8; 16]),
+            event_type: EventType::WebinarCreatedRecurring,
+            trigger: Trigger::Updated,
+            series: SeriesId::from_bytes([9; 12]),
+            version,
+            series_part: "}".into(),
+            attendee_instant: None,
+            audience: people.len() as u64,
+        };
+        let id = fan_out.id;
+        let finished_beyond = finished_beyond.to_vec();
+        self.open(vec![FanOutWork { fan_out, cursor: Place::default(), finished_beyond }]);
+        self.sweeps.iter_mut().for_each(|sweep| sweep.go_on_if(true));
+        let sweep = self.sweeps.iter_mut().find(|sweep| sweep.id() == id).expect("taken up");
+        sweep.take_in(people.iter().zip(1..).map(|(number, index)| member(*number, index)).collect(), PAGE_SIZE);
+    }
+
+    /// Everything that may be sent now, as version and participant.
+    fn next_ones(&mut self) -> Vec<(u32, u64)> {
+        let errands = std::iter::from_fn(|| self.next());
+        errands.map(|errand| (errand.letter.fan_out.version, errand.place.participant)).collect()
     }
 }
 
-fn vault() -> Vault {
-    Vault::new([SealingKey::from_bytes([1; 32])], Arc::new(NoChance)).expect("one key")
+fn member(participant: u64, index: u64) -> Member {
+    let somebody = Participant::parse("Ada", "ada@example.com", "", "", &Zones::bundled()).expect("a person");
+    Member::ToTell(Recipient { place: Place { participant, index }, participant: somebody })
 }
 
 #[tokio::test]
 async fn a_query_that_brings_nothing_new_is_not_asked_again_at_once() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let store = SqliteStore::open(&directory.path().join("plan.db"), Zones::bundled(), vault()).expect("a store");
-    let lease = Lease { account: AccountId::from_u32(1), endpoint: EndpointId::from_bytes([1; 16]), epoch: 1 };
-    let mut plan = Plan::new(Arc::new(store), lease);
-    let now = Timestamp::UNIX_EPOCH;
-
-    plan.take_in(Fetched::Retries { signal: 0, reading: 0, found: Vec::new(), more_from: Some(now) });
+    let mut plan = plan();
+    plan.take_in(Fetched::Retries { signal: 0, reading: 0, found: Vec::new(), more_from: Some(NOW) });
     plan.fetch_ahead();
     assert!(plan.fetching().is_none());
 
-    plan.want_retries(now);
+    plan.want_retries(NOW);
     plan.fetch_ahead();
     assert!(plan.fetching().is_some(), "but when it is time again");
+}
+
+#[tokio::test]
+async fn somebody_who_left_between_two_versions_holds_up_neither() {
+    let mut plan = plan();
+    plan.take_up(1, &[1, 2, 3], &[]);
+    plan.retried.take((SeriesId::from_bytes([9; 12]), 2));
+    plan.take_up(2, &[1, 3, 4], &[]);
+    assert_eq!(plan.next_ones(), [(1, 1), (1, 3), (2, 4)], "2 has a retry on its way");
+    plan.retried.put_back((SeriesId::from_bytes([9; 12]), 2));
+    assert_eq!(plan.next_ones(), [(1, 2)], "although the newer version has gone past");
+}
+
+#[tokio::test]
+async fn progress_that_others_wait_for_is_committed_even_without_an_outcome() {
+    let mut plan = plan();
+    plan.take_up(1, &[1, 2], &[1, 2]);
+    plan.take_up(2, &[1, 2], &[]);
+    assert_eq!(plan.next_ones(), [], "the store does not know that they are finished");
+    assert!(plan.waits_for_progress());
+
+    plan.note_progress(&mut Settlement::default(), NOW);
+    plan.note_committed();
+    plan.fetch_ahead();
+    assert!(!plan.waits_for_progress());
+    assert_eq!(plan.next_ones(), [(2, 1), (2, 2)]);
 }
