@@ -8,6 +8,7 @@ use store::{Exception, ExceptionState, Lease, Settled, Settlement, StoreError, S
 use crate::backlog::align;
 use crate::columns::{find, millis, number, run};
 use crate::failures;
+use crate::notices::raise;
 
 /// Writes a settlement, or nothing where the lane has another owner.
 pub(crate) fn settle(connection: &Connection, lease: Lease, settlement: &Settlement) -> StoreResult<Settled> {
@@ -27,6 +28,9 @@ pub(crate) fn settle(connection: &Connection, lease: Lease, settlement: &Settlem
     failures::save(connection, lease, &settlement.failures)?;
     if let Some(health) = settlement.health {
         save_health(connection, lease, health)?;
+    }
+    if let Some(notice) = &settlement.notice {
+        raise(connection, lease.account, notice)?;
     }
     let last_failure = settlement.exceptions.iter().filter_map(|exception| exception.last).map(|(_, at)| at).max();
     if let Some(now) = last_failure {

@@ -13,7 +13,7 @@ use provider::segment::Segment;
 use webinar::{EventType, Participant, SeriesId, Trigger};
 use wire::{AccountId, EndpointId, EventId, FanOutId, NodeId};
 
-use crate::{Endpoint, StoreResult};
+use crate::{Endpoint, NewNotice, StoreResult};
 
 /// Fan-outs of one lane that are opened at a time. Each may carry 400 KB of payload; the others wait their turn.
 pub const OPEN_FAN_OUTS_MAX: usize = 4;
@@ -234,6 +234,8 @@ pub struct Settlement {
     pub delivered: Vec<(FanOutId, u64)>,
     /// First attempts a minute lately, where that has been measured anew.
     pub per_minute: Option<u32>,
+    /// What the owner is told, where the endpoint is given up with this commit.
+    pub notice: Option<NewNotice>,
 }
 
 /// What a lane learns when it commits.

@@ -22,9 +22,10 @@ use provider::judge::{Attempt, AttemptKind, Jitter, RetryPolicy, Sign, judge, si
 use provider::lane::{LanePolicy, LaneState};
 use provider::pace::Pace;
 use provider::settings::EndpointSettings;
-use store::{EndpointSwitch, FailPoint, LaneWork, Lease, Settled, StoreError, StoreResult};
+use store::{DisabledBecause, EndpointSwitch, FailPoint, LaneWork, Lease, NewNotice, Settled, StoreError, StoreResult};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
+use wire::NoticeId;
 
 use crate::{Context, LEASE_FOR};
 use commit::Commit;
@@ -70,6 +71,8 @@ pub(crate) struct Lane {
     /// The owner's orders that we know of.
     signal: u64,
     health: LaneState,
+    /// What the owner is to be told with the next commit.
+    notice: Option<NewNotice>,
     /// The health that the store knows.
     stored_health: LaneState,
     is_paused: bool,
@@ -101,6 +104,7 @@ impl Lane {
             concurrency: Concurrency::new(settings.concurrency_max),
             signal: 0,
             health: LaneState::default(),
+            notice: None,
             stored_health: LaneState::default(),
             is_paused: false,
             leaving: None,
@@ -273,7 +277,20 @@ impl Lane {
             // What it could bear before says little.
             self.concurrency = Concurrency::new(self.settings.concurrency_max);
         }
+        if health.is_ended() && !self.health.is_ended() {
+            self.notice = Some(self.given_up(health, now));
+        }
         self.health = health;
+    }
+
+    /// Tells the owner that the endpoint gets nothing more.
+    fn given_up(&self, health: LaneState, now: Timestamp) -> NewNotice {
+        let id = NoticeId::from_bytes(self.context.chance.id_bytes(now));
+        let because = match (self.health, health) {
+            (LaneState::Open { since, .. }, LaneState::Disabled { .. }) => DisabledBecause::FailingSince(since),
+            _ => DisabledBecause::Gone,
+        };
+        NewNotice::endpoint_disabled(id, self.lease.endpoint, because, now)
     }
 
     fn random_bits(&self) -> u64 {
@@ -338,6 +355,7 @@ impl Lane {
         let outcomes = self.ledger.len();
         self.speed.note(self.ledger.first_attempts());
         let mut settlement = self.ledger.take();
+        settlement.notice = self.notice.take();
         settlement.per_minute = self.speed.measured(self.shared.paces.now());
         self.plan.note_progress(&mut settlement, self.context.clock.now());
         if self.health != self.stored_health {

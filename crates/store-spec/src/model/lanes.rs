@@ -194,6 +194,9 @@ impl Tables {
                 row.exceptions.remove(number);
             });
         }
+        if let Some(notice) = &settlement.notice {
+            self.raise(lease.account, notice.clone())?;
+        }
         let last_failure = settlement.exceptions.iter().filter_map(|exception| exception.last).map(|(_, at)| at).max();
         if let Some(now) = last_failure {
             self.align(lease.account, lease.endpoint, now);

@@ -27,22 +27,7 @@ pub(super) struct NoticeRow {
 #[async_trait]
 impl Notices for Model {
     async fn raise_notice(&self, account: AccountId, notice: NewNotice) -> StoreResult<()> {
-        let mut tables = self.tables();
-        tables.require_account(account)?;
-        if tables.notices.contains_key(&(account, notice.id)) {
-            return Err(StoreError::Exists("a notice with this id"));
-        }
-        let wishes = tables.subscriptions.iter().filter(|((owner, _), _)| *owner == account);
-        let asking = wishes.filter(|(_, wish)| wish.subscription.event == EventType::Notice(notice.kind));
-        let told: BTreeSet<EndpointId> = asking.map(|(_, wish)| wish.subscription.endpoint).collect();
-        let others = told.into_iter().filter(|endpoint| notice.subject != NoticeSubject::Endpoint(*endpoint));
-        let state = NoticeDeliveryState::Waiting(notice.now);
-        let owed = others.map(|endpoint| (endpoint, (NoticeDelivery { endpoint, state, attempts: 0, last: None }, 0)));
-        let deliveries = owed.collect();
-        let NewNotice { id, kind, subject, details, now } = notice;
-        let record = NoticeRecord { id, kind, subject, details, created_at: now, read_at: None };
-        tables.notices.insert((account, id), NoticeRow { record, deliveries });
-        Ok(())
+        self.tables().raise(account, notice)
     }
 
     async fn notices(
@@ -166,5 +151,25 @@ impl Tables {
             endpoint: self.endpoints.get(&(account, endpoint))?.endpoint.clone(),
             attempts: delivery.attempts,
         })
+    }
+}
+
+impl Tables {
+    pub(super) fn raise(&mut self, account: AccountId, notice: NewNotice) -> StoreResult<()> {
+        self.require_account(account)?;
+        if self.notices.contains_key(&(account, notice.id)) {
+            return Err(StoreError::Exists("a notice with this id"));
+        }
+        let wishes = self.subscriptions.iter().filter(|((owner, _), _)| *owner == account);
+        let asking = wishes.filter(|(_, wish)| wish.subscription.event == EventType::Notice(notice.kind));
+        let told: BTreeSet<EndpointId> = asking.map(|(_, wish)| wish.subscription.endpoint).collect();
+        let others = told.into_iter().filter(|endpoint| notice.subject != NoticeSubject::Endpoint(*endpoint));
+        let state = NoticeDeliveryState::Waiting(notice.now);
+        let owed = others.map(|endpoint| (endpoint, (NoticeDelivery { endpoint, state, attempts: 0, last: None }, 0)));
+        let deliveries = owed.collect();
+        let NewNotice { id, kind, subject, details, now } = notice;
+        let record = NoticeRecord { id, kind, subject, details, created_at: now, read_at: None };
+        self.notices.insert((account, id), NoticeRow { record, deliveries });
+        Ok(())
     }
 }

@@ -23,6 +23,8 @@ use workers::{Bounds, Context, LaneSupervisor, NoticeSender, RuleWatcher, TestSe
 
 use crate::receiver::Receiver;
 
+/// Three days would take a test too long.
+const DISABLE_AFTER: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 pub(crate) const ACCOUNT: AccountId = AccountId::from_u32(1);
 const MANGO: MangoId = MangoId::from_bytes([9; 12]);
 pub(crate) const SERIES: SeriesId = SeriesId::from_bytes([8; 12]);
@@ -79,7 +81,7 @@ impl World {
             clock: clock.clone(),
             chance,
             hint: Arc::new(Notify::new()),
-            bounds: Bounds::default(),
+            bounds: Bounds { disable_after: DISABLE_AFTER, ..Bounds::default() },
         };
         let (stop, stopped) = watch::channel(false);
         let supervisor = LaneSupervisor::new(context.clone(), NodeId::from_bytes([1; 16]), stopped);
