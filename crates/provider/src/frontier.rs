@@ -51,9 +51,10 @@ impl Frontier {
         self.given_out.push_back((place, Progress::OnItsWay));
     }
 
-    /// Whether this participant, beyond the cursor, was given out.
-    pub fn has_given_out(&self, participant: u64) -> bool {
-        self.given_out.binary_search_by_key(&participant, |(place, _)| place.participant).is_ok()
+    /// Whether this participant was given out, and neither has finished nor was passed.
+    pub fn is_on_its_way(&self, participant: u64) -> bool {
+        let found = self.given_out.binary_search_by_key(&participant, |(place, _)| place.participant);
+        found.is_ok_and(|at| self.given_out[at].1 == Progress::OnItsWay)
     }
 
     /// Notes that a participant is finished (delivered, or kept in a row of its own).

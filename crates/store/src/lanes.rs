@@ -238,6 +238,28 @@ pub struct Settlement {
     pub notice: Option<NewNotice>,
 }
 
+impl Settlement {
+    /// There is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        let Settlement {
+            health,
+            segments,
+            cursors,
+            swept,
+            exceptions,
+            recovered,
+            delivered,
+            failures,
+            per_minute,
+            notice,
+        } = self;
+        let is_quiet = health.is_none() && per_minute.is_none() && notice.is_none();
+        let has_outcomes = !segments.is_empty() || !delivered.is_empty() || !failures.is_empty();
+        let has_rows = !exceptions.is_empty() || !recovered.is_empty();
+        is_quiet && !has_outcomes && !has_rows && cursors.is_empty() && swept.is_empty()
+    }
+}
+
 /// What a lane learns when it commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {

@@ -340,8 +340,7 @@ impl Lane {
     }
 
     fn may_settle(&self) -> bool {
-        let has_news = !self.ledger.is_empty() || self.plan.has_ended_some() || self.plan.waits_for_progress();
-        !self.commit.is_under_way() && has_news
+        !self.commit.is_under_way() && (!self.ledger.is_empty() || self.plan.has_ended_some())
     }
 
     fn settle_if_worth_it(&mut self) {
@@ -362,7 +361,10 @@ impl Lane {
             settlement.health = Some(self.health);
             self.stored_health = self.health;
         }
-        self.commit.start(self.context.lanes.clone(), self.lease, settlement, outcomes);
+        // A lane that is given back may have nothing left to tell.
+        if !settlement.is_empty() {
+            self.commit.start(self.context.lanes.clone(), self.lease, settlement, outcomes);
+        }
     }
 
     fn take_settled(&mut self, settled: Settled) {

@@ -192,12 +192,6 @@ impl Plan {
         !self.ended.is_empty()
     }
 
-    /// Somebody waits for another version's end, and the store does not know yet how far that one has got: those whom it
-    /// found finished before a crash bring no outcome that would be committed by itself.
-    pub(crate) fn waits_for_progress(&self) -> bool {
-        self.sweeps.iter().any(Sweep::has_aside) && self.sweeps.iter().any(Sweep::has_unsaved_progress)
-    }
-
     /// Adds to a settlement how far the fan-outs have got.
     pub(crate) fn note_progress(&mut self, settlement: &mut Settlement, now: Timestamp) {
         settlement.exceptions.append(&mut self.ended);

@@ -1,12 +1,12 @@
 //! What owners order: a pace, a bound, a pause, an end; and versions that never arrive in the wrong order.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use provider::pace::Rate;
 use provider::settings::{EndpointSettings, OlderVersions};
 use store::{Backlog, Clock, DeliveryStatus, EndpointChange, FanOutState, Steer, Subscriptions};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::Instant;
 
 use crate::receiver::{Answer, Arrived, Receiver};
 use crate::world::{ACCOUNT, World};

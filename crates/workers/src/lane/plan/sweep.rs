@@ -31,6 +31,9 @@ pub(crate) struct Sweep {
     is_told_swept: bool,
     last_given: Place,
     known: Known,
+    ended: Ended,
+    /// Whom the cursor has passed while a request to them was on its way.
+    stragglers: Vec<u64>,
 }
 
 /// Whether its owner lets it go on.
@@ -55,6 +58,21 @@ struct Known {
     committed: Place,
     /// And whatever is being read now was read after that commit.
     to_queries: Place,
+}
+
+/// Participants whose end a query may not know yet. Lists, because each delivery adds to them, and they are searched only
+/// where versions of one series meet.
+#[derive(Debug, Default)]
+struct Ended {
+    since_commit: Vec<u64>,
+    committing: Vec<u64>,
+    committed: Vec<u64>,
+}
+
+impl Ended {
+    fn contains(&self, participant: u64) -> bool {
+        [&self.since_commit, &self.committing, &self.committed].iter().any(|ended| ended.contains(&participant))
+    }
 }
 
 /// More than any lane has in flight, so that those who must wait do not hold up the others.
@@ -92,6 +110,8 @@ impl Sweep {
             is_told_swept: false,
             last_given: work.cursor,
             known: Known { committing: work.cursor, committed: work.cursor, to_queries: work.cursor },
+            ended: Ended::default(),
+            stragglers: Vec::new(),
         }
     }
 
@@ -105,15 +125,6 @@ impl Sweep {
 
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
-    }
-
-    pub(crate) fn has_aside(&self) -> bool {
-        !self.aside.is_empty()
-    }
-
-    /// The cursor has moved since the last commit began.
-    pub(crate) fn has_unsaved_progress(&self) -> bool {
-        self.frontier.cursor() != self.known.committing
     }
 
     pub(crate) fn read_to(&self) -> Place {
@@ -136,24 +147,26 @@ impl Sweep {
     /// Notes that a commit begins with everything that has ended so far.
     pub(crate) fn begin_commit(&mut self) {
         self.known.committing = self.frontier.cursor();
+        let ended = &mut self.ended;
+        ended.committing.append(&mut ended.since_commit);
     }
 
     pub(crate) fn end_commit(&mut self) {
         self.known.committed = self.known.committing;
+        let ended = &mut self.ended;
+        ended.committed.append(&mut ended.committing);
     }
 
     pub(crate) fn begin_query(&mut self) {
         self.known.to_queries = self.known.committed;
+        self.ended.committed.clear();
     }
 
-    /// A request to this participant is on its way, or a query may not know its end yet. Who is not in this audience is
-    /// nobody to wait for beyond the cursor: two versions would wait for each other for ever.
+    /// A request to this participant is on its way, or a query may not know its end yet.
     pub(crate) fn may_be_busy_with(&self, participant: u64) -> bool {
-        if participant <= self.frontier.cursor().participant {
-            return self.known.to_queries.participant < participant;
-        }
         let is_aside = || self.aside.iter().any(|recipient| recipient.place.participant == participant);
-        self.frontier.has_given_out(participant) && !is_aside()
+        let is_out = self.frontier.is_on_its_way(participant) || self.stragglers.contains(&participant);
+        (is_out && !is_aside()) || self.ended.contains(participant)
     }
 
     /// Nothing is left to do here now, and every query knows that.
@@ -230,6 +243,8 @@ impl Sweep {
 
     pub(crate) fn finish(&mut self, participant: u64) {
         self.frontier.finish(participant);
+        self.stragglers.retain(|straggler| *straggler != participant);
+        self.ended.since_commit.push(participant);
     }
 
     /// Takes in a page; one shorter than `page_size` is the last.
@@ -252,13 +267,16 @@ impl Sweep {
     /// Those who hold the cursor back too far, and whether a request to them is on its way.
     pub(crate) fn pass_stragglers(&mut self) -> Vec<(Place, Straggler)> {
         let passed = self.frontier.pass_stragglers();
-        let aside = &mut self.aside;
+        let (aside, stragglers) = (&mut self.aside, &mut self.stragglers);
         let tell = passed.into_iter().map(|place| match aside.iter().position(|recipient| recipient.place == place) {
             Some(index) => {
                 aside.remove(index);
                 (place, Straggler::NotBegun)
             }
-            None => (place, Straggler::OnItsWay),
+            None => {
+                stragglers.push(place.participant);
+                (place, Straggler::OnItsWay)
+            }
         });
         let left = std::mem::take(&mut self.left_aside).into_iter().map(|place| (place, Straggler::NotBegun));
         left.chain(tell).collect()

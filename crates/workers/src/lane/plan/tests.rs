@@ -74,16 +74,24 @@ async fn somebody_who_left_between_two_versions_holds_up_neither() {
 }
 
 #[tokio::test]
-async fn progress_that_others_wait_for_is_committed_even_without_an_outcome() {
+async fn who_was_finished_before_a_crash_holds_up_nobody() {
     let mut plan = plan();
     plan.take_up(1, &[1, 2], &[1, 2]);
     plan.take_up(2, &[1, 2], &[]);
-    assert_eq!(plan.next_ones(), [], "the store does not know that they are finished");
-    assert!(plan.waits_for_progress());
+    assert_eq!(plan.next_ones(), [(2, 1), (2, 2)]);
+}
 
+#[tokio::test]
+async fn whoever_has_not_answered_is_alone_in_waiting_for_the_next_version() {
+    let mut plan = plan();
+    plan.take_up(1, &[1, 2, 3], &[]);
+    assert_eq!(plan.next_ones(), [(1, 1), (1, 2), (1, 3)]);
+    plan.take_up(2, &[1, 2, 3], &[]);
+    plan.sweeps[0].finish(1);
+    plan.sweeps[0].finish(3);
+    assert_eq!(plan.next_ones(), [], "a query may not know yet that 1 and 3 have it");
     plan.note_progress(&mut Settlement::default(), NOW);
     plan.note_committed();
-    plan.fetch_ahead();
-    assert!(!plan.waits_for_progress());
-    assert_eq!(plan.next_ones(), [(2, 1), (2, 2)]);
+    plan.begin_query();
+    assert_eq!(plan.next_ones(), [(2, 1), (2, 3)], "2 holds up nobody else");
 }
