@@ -5,10 +5,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
+use provider::lane::DISABLE_AFTER;
 use provider::target::AllowRule;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -70,6 +72,9 @@ pub(crate) struct SettingsArgs {
     /// Run one half only.
     #[arg(long, env = "FANFARE_ONLY", value_enum, value_name = "HALF")]
     only: Option<Half>,
+    /// Days an endpoint may fail until it is disabled and its owner told, 1 to 365 [default: 3]
+    #[arg(long, env = "FANFARE_DISABLE_AFTER", value_name = "DAYS")]
+    disable_after: Option<Days>,
     /// What to do where newer rules of a time zone move sessions that were announced [default: ask]
     #[arg(long, env = "FANFARE_RULE_CHANGES", value_enum, value_name = "WHAT")]
     rule_changes: Option<RuleChanges>,
@@ -88,6 +93,7 @@ pub(crate) struct Settings {
     pub(crate) schemes: Schemes,
     pub(crate) dashboard: Dashboard,
     pub(crate) halves: Halves,
+    pub(crate) disable_after: Duration,
     pub(crate) rule_updates: RuleUpdate,
     pub(crate) log_format: LogFormat,
 }
@@ -120,6 +126,7 @@ impl SettingsArgs {
                 Some(Half::Provider) => Halves::Provider,
                 Some(Half::Receiver) => Halves::Receiver,
             },
+            disable_after: self.disable_after.or(file.disable_after).map_or(DISABLE_AFTER, Days::duration),
             rule_updates: match self.rule_changes.or(file.rule_changes) {
                 None | Some(RuleChanges::Ask) => RuleUpdate::Waiting,
                 Some(RuleChanges::Announce) => RuleUpdate::Announced,
@@ -163,12 +170,14 @@ pub(crate) struct ConfigFile {
     https_only: Option<bool>,
     open_dashboard: Option<bool>,
     only: Option<Half>,
+    #[serde(default, deserialize_with = "from_number")]
+    disable_after: Option<Days>,
     rule_changes: Option<RuleChanges>,
     log_format: Option<LogFormat>,
 }
 
 /// The keys of [`ConfigFile`], for suggestions.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "listen",
     "database",
     "secret-key-file",
@@ -176,6 +185,7 @@ const KEYS: [&str; 9] = [
     "https-only",
     "open-dashboard",
     "only",
+    "disable-after",
     "rule-changes",
     "log-format",
 ];
@@ -209,6 +219,32 @@ fn unknown_key(key: &str) -> String {
         Some(known) => format!("key {key:?} is unknown; did you mean {known:?}"),
         None => format!("key {key:?} is unknown; known are {}", KEYS.join(", ")),
     }
+}
+
+/// A number of days that a setting may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Days(u16);
+
+/// A year: longer than that nobody waits for a receiver.
+const DAYS_MAX: u16 = 365;
+
+impl Days {
+    fn duration(self) -> Duration {
+        Duration::from_secs(u64::from(self.0) * 24 * 3600)
+    }
+}
+
+impl FromStr for Days {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Days, String> {
+        let days = text.parse().ok().filter(|days| (1..=DAYS_MAX).contains(days));
+        days.map(Days).ok_or_else(|| format!("give a number of days, 1 to {DAYS_MAX}"))
+    }
+}
+
+fn from_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Days>, D::Error> {
+    u64::deserialize(deserializer)?.to_string().parse().map(Some).map_err(D::Error::custom)
 }
 
 fn from_text<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<Option<T>, D::Error> {

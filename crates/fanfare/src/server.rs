@@ -39,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) targets: TargetPolicy,
     pub(crate) dashboard: Dashboard,
     pub(crate) halves: Halves,
+    pub(crate) disable_after: Duration,
     pub(crate) rule_updates: RuleUpdate,
 }
 
@@ -165,7 +166,7 @@ fn delivering(parts: &Parts, hint: Arc<Notify>) -> anyhow::Result<workers::Conte
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
         hint,
-        bounds: Bounds::default(),
+        bounds: Bounds { disable_after: parts.disable_after, ..Bounds::default() },
     })
 }
 

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use provider::lane::DISABLE_AFTER;
 use provider::target::TargetPolicy;
 use store_sqlite::{ServerLock, SqliteStore};
 use tempfile::TempDir;
@@ -111,6 +112,7 @@ impl Stage {
             targets: TargetPolicy { allow: vec![address.to_string().parse()?], ..TargetPolicy::default() },
             dashboard: Dashboard::Open,
             halves: Halves::Both,
+            disable_after: DISABLE_AFTER,
             rule_updates: RuleUpdate::Waiting,
         })?;
         Ok(Stage { server, store, zones, lock, directory })

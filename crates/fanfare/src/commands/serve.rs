@@ -49,6 +49,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         targets: targets(&settings)?,
         dashboard: settings.dashboard,
         halves: settings.halves,
+        disable_after: settings.disable_after,
         rule_updates: settings.rule_updates,
     };
     let mut server = Server::start(parts)?;

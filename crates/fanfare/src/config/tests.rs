@@ -27,6 +27,7 @@ allow-target = ["127.0.0.0/8", "10.1.2.3:8080"]
 https-only = true
 open-dashboard = true
 only = "receiver"
+disable-after = 7
 rule-changes = "announce"
 log-format = "json"
 "#;
@@ -43,6 +44,7 @@ fn without_anything_it_is_one_file_on_loopback_with_nothing_opened() {
         (Dashboard::Keyed, Halves::Both, LogFormat::Text)
     );
     assert_eq!(settings.rule_updates, RuleUpdate::Waiting);
+    assert_eq!(settings.disable_after.as_secs(), 3 * 24 * 3600);
 }
 
 #[test]
@@ -58,6 +60,7 @@ fn a_file_may_set_everything_an_option_can() {
         (Dashboard::Open, Halves::Receiver, LogFormat::Json)
     );
     assert_eq!(settings.rule_updates, RuleUpdate::Announced);
+    assert_eq!(settings.disable_after.as_secs(), 7 * 24 * 3600);
     assert_eq!(WHOLE.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key).collect::<Vec<_>>(), KEYS);
 }
 
