@@ -75,6 +75,8 @@ pub async fn a_stale_owner_changes_nothing<S: Store>(mut world: World<S>) -> Sto
         world.settle(stale, report).await.map(|_| ()),
         world.store.renew(stale, now, LEASE * 100).await,
         world.store.release(stale, now).await,
+        world.work(stale).await.map(|_| ()),
+        world.store.due_retries(stale, now, 10).await.map(|_| ()),
     ];
     for refused in refusals {
         assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");

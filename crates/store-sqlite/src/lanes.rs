@@ -182,9 +182,10 @@ fn open_work(connection: &Connection, vault: &Vault, lease: Lease) -> StoreResul
 }
 
 fn signal(connection: &Connection, lease: Lease) -> StoreResult<u64> {
-    let sql = "select signal from lane where account = ?1 and endpoint = ?2";
-    let found = find(connection, sql, (number(lease.account), lease.endpoint.as_bytes()), |row| row.get::<_, i64>(0))?;
-    Ok(found.unwrap_or(0).unsigned_abs())
+    let sql = "select signal from lane where account = ?1 and endpoint = ?2 and epoch = ?3 and lease_until is not null";
+    let key = (number(lease.account), lease.endpoint.as_bytes(), lease.epoch.cast_signed());
+    let signal = find(connection, sql, key, |row| row.get::<_, i64>(0))?.ok_or(StoreError::Fenced)?;
+    Ok(signal.unsigned_abs())
 }
 
 fn due_retries(
@@ -262,6 +263,10 @@ fn finished_beyond(connection: &Connection, account: AccountId, work: &FanOutWor
 }
 
 fn count_audiences(connection: &Connection, lease: Lease) -> StoreResult<Vec<(wire::EventId, u64)>> {
+    if signal(connection, lease).is_err() {
+        // Whose lane it is not has nothing to count, and is told so with the work.
+        return Ok(Vec::new());
+    }
     let sql = format!(
         "{AUDIENCE} where e.account = ?1 and e.audience is null and e.event in (
              select event from fan_out where account = ?1 and endpoint = ?2 and state = 'running'

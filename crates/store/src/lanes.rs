@@ -281,7 +281,8 @@ pub trait Lanes: Send + Sync {
     /// Gives a lane back; it is due again at its earliest work, not before what its health says.
     async fn release(&self, lease: Lease, now: Timestamp) -> StoreResult<()>;
 
-    /// What there is to do. Counts the audience of events that have none counted yet.
+    /// What there is to do. Counts the audience of events that have none counted yet. `Fenced` where the lane is no
+    /// longer ours.
     async fn work(&self, lease: Lease) -> StoreResult<LaneWork>;
 
     /// The fan-out a retry belongs to.
@@ -297,7 +298,7 @@ pub trait Lanes: Send + Sync {
     ) -> StoreResult<Vec<Member>>;
 
     /// Up to `limit` deliveries of the lane that are due again, and of which the fan-out is neither paused nor called
-    /// off.
+    /// off. `Fenced` where the lane is no longer ours.
     async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Due>;
 
     /// Commits outcomes. `Fenced` where the lane is no longer ours: then nothing is changed. What is to be tried again

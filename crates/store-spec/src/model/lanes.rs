@@ -58,6 +58,7 @@ impl Lanes for Model {
         let mut tables = self.tables();
         let row = tables.endpoints.get(&(lease.account, lease.endpoint)).ok_or(StoreError::Missing("the endpoint"))?;
         let (endpoint, signal) = (row.endpoint.clone(), row.signal);
+        tables.leased(lease)?;
         let of_lane = tables.fan_outs_to(lease.account, lease.endpoint).filter(|(_, row)| row.is_running());
         let mut open: Vec<_> = of_lane.map(|(id, row)| (row.position, id, row.event)).collect();
         open.sort();
@@ -96,7 +97,8 @@ impl Lanes for Model {
     }
 
     async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Due> {
-        let tables = self.tables();
+        let mut tables = self.tables();
+        let signal = tables.leased(lease)?.signal;
         let mut due: Vec<_> =
             tables.retries_to(lease.account, lease.endpoint).filter(|(due, ..)| *due <= now).collect();
         due.sort_by_key(|(due, fan_out, number, _)| (*due, *fan_out, *number));
@@ -110,7 +112,6 @@ impl Lanes for Model {
             let is_outdated = tables.has_newer(lease.account, fan_out, exception.place.participant);
             Some(Retry { fan_out, recipient, attempt, charged, is_outdated })
         });
-        let signal = tables.endpoints.get(&(lease.account, lease.endpoint)).map_or(0, |row| row.signal);
         Ok(Due { retries: retries.collect(), signal })
     }
 
