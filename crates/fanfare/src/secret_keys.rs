@@ -66,7 +66,8 @@ impl KeySource {
         Ok((self.vault_to_read(database)?, made.then_some(path)))
     }
 
-    /// The vault to look into this database; makes no file.
+    /// The vault to look into this database: makes no file, and is not refused for the lack of one, since most that is
+    /// looked at is no secret.
     pub(crate) fn vault_to_read(&self, database: &Path) -> anyhow::Result<Vault> {
         let keys = match self {
             KeySource::Environment => {
@@ -75,10 +76,7 @@ impl KeySource {
             }
             KeySource::File(path) => read(path)?,
             KeySource::BesideDatabase if beside(database).exists() => read(&beside(database))?,
-            KeySource::BesideDatabase => {
-                refuse_sealed(database, &beside(database))?;
-                return passing_vault();
-            }
+            KeySource::BesideDatabase => return passing_vault(),
         };
         Ok(Vault::new(keys, Arc::new(SystemChance))?)
     }
@@ -124,24 +122,18 @@ fn parse(text: &str) -> anyhow::Result<Vec<SealingKey>> {
     Ok(keys)
 }
 
-/// Without its file of keys a database may hold nothing that needs one.
-fn refuse_sealed(database: &Path, path: &Path) -> anyhow::Result<()> {
-    let sealed_with = sealing_keys(database);
-    if sealed_with.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "secrets in {} are sealed with key {}, and its file {} is not there; bring it back, or give the key in \
-         {KEY_VARIABLE} or by --secret-key-file",
-        database.display(),
-        sealed_with.join(", "),
-        path.display()
-    )
-}
-
 /// Makes a file with a new key, whole and on disk before it has its name; `false` where another process was faster.
 fn make(path: &Path, database: &Path) -> anyhow::Result<bool> {
-    refuse_sealed(database, path)?;
+    let sealed_with = sealing_keys(database);
+    if !sealed_with.is_empty() {
+        bail!(
+            "secrets in {} are sealed with key {}, and its file {} is not there; bring it back, or give the key in \
+             {KEY_VARIABLE} or by --secret-key-file",
+            database.display(),
+            sealed_with.join(", "),
+            path.display()
+        );
+    }
     let told = || format!("cannot write {}, the file of the key that seals secrets", path.display());
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let key = new_key();

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use web::{Dashboard, Halves, Limits, WebSettings};
 use webinar::{RuleUpdate, Zones};
 use wire::NodeId;
-use workers::{Bounds, ExpiredSecrets, Janitor, LaneSupervisor, NoticeSender, RuleWatcher, TestSender};
+use workers::{Bounds, Janitor, LaneSupervisor, NoticeSender, RuleWatcher, TestSender};
 
 use crate::clock::{SystemChance, SystemClock};
 
@@ -53,7 +53,6 @@ pub(crate) struct Server {
     lanes: Option<JoinHandle<()>>,
     has_disk_failed: bool,
     janitor: JoinHandle<()>,
-    expired_secrets: JoinHandle<()>,
 }
 
 impl Server {
@@ -70,8 +69,6 @@ impl Server {
         };
         let test_send = delivering.clone().map(|context| test_send(TestSender::new(context, parts.zones.clone())));
         let lanes = delivering.map(|context| sending(&parts, context, stopped.clone()));
-        let expired_secrets = ExpiredSecrets::new(Arc::new(parts.store.clone()), Arc::new(SystemClock));
-        let expired_secrets = tokio::spawn(expired_secrets.run(stopped.clone()));
         let context = web::Context {
             store: Arc::new(parts.store.clone()),
             clock: Arc::new(SystemClock),
@@ -99,7 +96,6 @@ impl Server {
             lanes: lanes.map(tokio::spawn),
             janitor,
             has_disk_failed: false,
-            expired_secrets,
         })
     }
 
@@ -148,10 +144,9 @@ impl Server {
             true => Ok(()),
             false => (&mut self.http).await.context("the HTTP server has failed").and_then(|ended| Ok(ended?)),
         };
-        let expired_secrets = self.expired_secrets.await.context("the removal of expired secrets has failed");
         // Whatever failed before, what is acknowledged belongs into the file.
         let checkpoint = self.store.checkpoint().await.context("the log could not be emptied into the database");
-        lanes.and(janitor).and(expired_secrets).and(http).and(checkpoint)
+        lanes.and(janitor).and(http).and(checkpoint)
     }
 }
 

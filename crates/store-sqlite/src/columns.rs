@@ -5,12 +5,19 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, ErrorCode, Params, Row, ffi};
-use store::{StoreError, StoreResult};
+use store::{StoreError, StoreResult, UnsealError};
 use webinar::{AttendeeZone, MangoId, Participant, SeriesId, SessionId, Zones};
 use wire::{AccountId, EndpointId, ErasureId, EventId, FanOutId, NoticeId, SourceId, SubscriptionId};
 
 /// An engine's error as the caller should act on it.
 pub(crate) fn broken(error: rusqlite::Error) -> StoreError {
+    // Of a secret that does not open its own words say more than the number of its column.
+    let error = match error {
+        rusqlite::Error::FromSqlConversionFailure(_, _, cause) if cause.is::<UnsealError>() => {
+            return StoreError::broken(cause);
+        }
+        other => other,
+    };
     match error.sqlite_extended_error_code() {
         // Nothing but accounts is referred to by a foreign key.
         Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => return StoreError::Missing("the account"),

@@ -56,6 +56,13 @@ impl Inbox for SqliteStore {
         let sql = "update source set sealed_keys = ?3 where account = ?1 and source = ?2";
         self.writer
             .write(move |connection| {
+                let key = (number(account), id.as_bytes());
+                let known =
+                    find(connection, "select 1 from source where account = ?1 and source = ?2", key, |_| Ok(()))?;
+                // Sealing may bring a key into use, which the audit log would take for a change.
+                if known.is_none() {
+                    return Ok(false);
+                }
                 let keys = seal_keys(connection, &vault, (account, id), &keys)?;
                 Ok(change(connection, sql, (number(account), id.as_bytes(), keys))? > 0)
             })

@@ -298,13 +298,12 @@ pub(crate) fn readable(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// The same for a database that this process does not write: its schema is checked, and left as it is.
-pub(crate) fn readable_as_is(path: &Path) -> Result<Connection, OpenError> {
+pub(crate) fn readable_as_is(path: &Path) -> Result<(), OpenError> {
     let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
     let connection = readable(path).map_err(unreadable)?;
     // The first read says what the opening does not.
     connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(())).map_err(unreadable)?;
-    migrate::check(&connection, path, MIGRATIONS)?;
-    Ok(connection)
+    migrate::check(&connection, path, MIGRATIONS)
 }
 
 /// SQLite's error as the person who started the program should read it.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use receiver::PersonMarks;
 use store::{
-    Accounts, Clock, Erasures, Message, MessageNumber, Prunable, Search, Searched, StoreError, StoreResult, Upkeep,
+    Accounts, Clock, Erasures, Message, MessageNumber, Prunable, Search, Searched, Secrets, StoreError, StoreResult,
+    Upkeep,
 };
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -29,9 +30,9 @@ const PAUSE_AT_WORK: Duration = Duration::from_millis(20);
 const PAUSE_AT_REST: Duration = Duration::from_secs(1);
 
 /// What the janitor looks after.
-pub trait Rooms: Accounts + Erasures + Upkeep {}
+pub trait Rooms: Accounts + Erasures + Secrets + Upkeep {}
 
-impl<T: Accounts + Erasures + Upkeep> Rooms for T {}
+impl<T: Accounts + Erasures + Secrets + Upkeep> Rooms for T {}
 
 /// Ends erasures and lets go of what is old.
 pub struct Janitor {
@@ -98,6 +99,8 @@ impl Janitor {
             if now < self.next_round {
                 return Ok(Turn::Idle);
             }
+            let expired = self.rooms.remove_expired_secrets(now).await?;
+            tracing::debug!(expired, "removed signing secrets whose overlap was over");
             let accounts = self.rooms.accounts().await?;
             self.round = accounts.iter().flat_map(|account| Prunable::ALL.map(|what| (account.id, what))).collect();
             self.next_round = now + ROUND_EVERY;

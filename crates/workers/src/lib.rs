@@ -1,7 +1,6 @@
 //! The loops that do what the pure crates decide. Each has one shape: claim, act, decide, settle; and a `turn()` that a
 //! test can step.
 
-mod expired_secrets;
 mod janitor;
 mod lane;
 mod lanes;
@@ -18,7 +17,6 @@ use provider::target::TargetPolicy;
 use store::{Chance, Clock, Lanes};
 use tokio::sync::Notify;
 
-pub use expired_secrets::ExpiredSecrets;
 pub use janitor::{Janitor, Rooms};
 pub use lanes::LaneSupervisor;
 pub use notices::NoticeSender;

@@ -86,8 +86,7 @@ fn a_copy_is_made_beside_a_server_and_overwrites_nothing() {
     let ran = world.run(&["backup", "--to", "copy.db", "--json"]);
     assert_eq!(ran.json()["file"], "copy.db", "{ran:?}");
     world.run(&["backup", "--to", "copy.db"]).failed_with(1, &["cannot write copy.db", "name a new file"]);
-    let key = ["--secret-key-file", "fanfare.db.key"];
-    let listed = world.run(&[&["account", "list", "--json", "--database", "copy.db"][..], &key].concat());
+    let listed = world.run(&["account", "list", "--json", "--database", "copy.db"]);
     assert_eq!(listed.json()["id"].as_str().or(listed.json()["account"].as_str()), Some(&*account), "{listed:?}");
 }
 

@@ -82,9 +82,13 @@ fn a_missing_key_file_is_told_at_the_start_and_no_other_is_made() {
     world.create_source();
     fs::rename(world.path(KEY_FILE), world.path("elsewhere.key")).unwrap();
     let id = world.key_ids().remove(0);
-    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["inbox", "source", "list"]] {
+    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["account", "key", "create"]] {
         world.run(command).failed_with(1, &["sealed with key", &id, KEY_FILE, "bring it back"]);
     }
+    world
+        .run(&["inbox", "source", "list"])
+        .failed_with(1, &[&format!("error: a stored secret is sealed with key {id}")]);
+    assert_eq!(world.run(&["account", "list"]).code, Some(0), "what is no secret is shown");
     assert!(!world.path(KEY_FILE).exists());
     let moved = world.path("elsewhere.key").display().to_string();
     let ran = world.run(&["inbox", "source", "list", "--secret-key-file", &moved]);
@@ -116,7 +120,7 @@ fn the_key_is_exchanged_by_resealing_everything() {
     assert_eq!((&resealed["resealed"], &resealed["key"]), (&json!(1), &json!(world.key_ids()[0])));
     assert_eq!(world.key_ids().len(), 1);
     assert_eq!(world.run_with_keys(&list, &new).code, Some(0), "the old one is not needed any more");
-    world.run(&list).failed_with(1, &["not among those given"]);
+    world.run(&list).failed_with(1, &["which was not given"]);
 }
 
 #[test]
