@@ -113,9 +113,7 @@ pub async fn retries_come_longest_due_first_and_not_before<S: Store>(mut world: 
 
     let due = async |seconds, limit| {
         let retries = world.store.due_retries(lane.lease, in_seconds(seconds), limit).await?.retries;
-        Ok::<_, store::StoreError>(
-            retries.iter().map(|retry| (retry.recipient.place, retry.attempt)).collect::<Vec<_>>(),
-        )
+        Ok::<_, StoreError>(retries.iter().map(|retry| (retry.recipient.place, retry.attempt)).collect::<Vec<_>>())
     };
     assert_eq!(due(9, 10).await?, []);
     assert_eq!(due(10, 10).await?, [(lane.place(4), 3)]);
