@@ -14,6 +14,7 @@ use crate::commands::import::ImportArgs;
 use crate::commands::inbox::InboxCommand;
 use crate::commands::notices::NoticesCommand;
 use crate::commands::participants::ParticipantsCommand;
+use crate::commands::replay::ReplayArgs;
 use crate::commands::secrets::SecretsCommand;
 use crate::commands::serve::ServeArgs;
 use crate::output::ListFormat;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     /// Look into the delivery log.
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
+    /// Send again what failed, or a whole event, under the ids it has; works beside a running server.
+    Replay(Box<ReplayArgs>),
     /// See what needs the account's owner: disabled endpoints, changed rules of time zones.
     #[command(subcommand)]
     Notices(NoticesCommand),

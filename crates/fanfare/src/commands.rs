@@ -11,5 +11,6 @@ pub(crate) mod import;
 pub(crate) mod inbox;
 pub(crate) mod notices;
 pub(crate) mod participants;
+pub(crate) mod replay;
 pub(crate) mod secrets;
 pub(crate) mod serve;

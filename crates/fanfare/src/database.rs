@@ -117,6 +117,12 @@ impl DatabaseArgs {
         self.open(&path)
     }
 
+    /// Whether a server is running on it.
+    pub(crate) fn is_served(&self) -> anyhow::Result<bool> {
+        let (path, _) = self.choose()?;
+        Ok(ServerLock::is_held(&path)?)
+    }
+
     /// The file of the database, and the one with its secret keys where the settings file names one.
     pub(crate) fn choose(&self) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
         let file = ConfigFile::read(self.config.as_deref())?;

@@ -44,6 +44,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(args) => block_on(commands::import::run(args)),
         Command::Deliveries(command) => done(block_on(commands::deliveries::run(command))),
         Command::Notices(command) => done(block_on(commands::notices::run(command))),
+        Command::Replay(args) => done(block_on(commands::replay::run(*args))),
         Command::Inbox(command) => done(block_on(commands::inbox::run(command))),
         Command::Backup(args) => done(block_on(commands::backup::run(args))),
         Command::Compact(args) => done(block_on(commands::compact::run(args))),

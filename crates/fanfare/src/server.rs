@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use web::{Dashboard, Halves, Limits, WebSettings};
 use webinar::{RuleUpdate, Zones};
 use wire::NodeId;
-use workers::{Bounds, Janitor, LaneSupervisor, NoticeSender, RuleWatcher, TestSender};
+use workers::{Bounds, Janitor, LaneSupervisor, NoticeSender, ReplayTurner, RuleWatcher, TestSender};
 
 use crate::clock::{SystemChance, SystemClock};
 
@@ -51,6 +51,7 @@ pub(crate) struct Server {
     stop: watch::Sender<bool>,
     http: JoinHandle<io::Result<()>>,
     lanes: Option<JoinHandle<()>>,
+    replays: Option<JoinHandle<()>>,
     has_disk_failed: bool,
     janitor: JoinHandle<()>,
 }
@@ -61,13 +62,17 @@ impl Server {
         let address = parts.listener.local_addr()?;
         let is_ready = Arc::new(AtomicBool::new(true));
         let (stop, stopped) = watch::channel(false);
-        let hint = Arc::new(Notify::new());
+        let (hint, replays_hint) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
 
         let delivering = match parts.halves {
             Halves::Both | Halves::Provider => Some(delivering(&parts, hint.clone())?),
             Halves::Receiver => None,
         };
         let test_send = delivering.clone().map(|context| test_send(TestSender::new(context, parts.zones.clone())));
+        let replays = delivering.as_ref().map(|_| {
+            let (store, clock) = (Arc::new(parts.store.clone()), Arc::new(SystemClock));
+            ReplayTurner::new(store, clock, replays_hint.clone(), hint.clone(), stopped.clone()).run()
+        });
         let lanes = delivering.map(|context| sending(&parts, context, stopped.clone()));
         let context = web::Context {
             store: Arc::new(parts.store.clone()),
@@ -76,6 +81,7 @@ impl Server {
             zones: parts.zones,
             targets: Arc::new(parts.targets),
             lanes_hint: hint,
+            replays_hint,
             test_send,
             readiness: readiness(parts.store.clone(), is_ready.clone()),
             settings: WebSettings {
@@ -95,6 +101,7 @@ impl Server {
             http,
             lanes: lanes.map(tokio::spawn),
             janitor,
+            replays: replays.map(tokio::spawn),
             has_disk_failed: false,
         })
     }
@@ -131,6 +138,7 @@ impl Server {
         if self.has_disk_failed {
             // Outcomes of what is in flight could not be kept: it is sent again after the restart.
             self.lanes.take().inspect(JoinHandle::abort);
+            self.replays.take().inspect(JoinHandle::abort);
             let _ = timeout(ANSWER_TIME, &mut self.http).await;
             return Ok(());
         }
@@ -139,6 +147,10 @@ impl Server {
             None => Ok(()),
         };
         let janitor = self.janitor.await.context("the janitor has failed");
+        let replays = match self.replays.take() {
+            Some(replays) => replays.await.context("the replays have failed"),
+            None => Ok(()),
+        };
         let http = match self.http.is_finished() {
             // How it ended has been told already.
             true => Ok(()),
@@ -146,7 +158,7 @@ impl Server {
         };
         // Whatever failed before, what is acknowledged belongs into the file.
         let checkpoint = self.store.checkpoint().await.context("the log could not be emptied into the database");
-        lanes.and(janitor).and(http).and(checkpoint)
+        lanes.and(replays).and(janitor).and(http).and(checkpoint)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod judge;
 pub mod lane;
 pub mod notice;
 pub mod pace;
+pub mod replay;
 pub mod secret;
 pub mod segment;
 pub mod settings;

@@ -28,6 +28,7 @@ pub const RATE_PER_MINUTE_MIN: u32 = 1;
 pub const RATE_PER_MINUTE_MAX: u32 = 6_000_000;
 /// Requests that may leave at once after a rest.
 pub const BURST_MAX: u32 = 10_000;
+const TENTHS_IN_A_MINUTE: u32 = 600;
 
 impl Rate {
     /// `per_minute` requests a minute, of which `burst` may leave at once after a rest.
@@ -36,6 +37,11 @@ impl Rate {
         let per_minute = NonZeroU32::new(per_minute).filter(|_| in_range).ok_or(RateError::PerMinute)?;
         let burst = NonZeroU32::new(burst).filter(|burst| burst.get() <= BURST_MAX).ok_or(RateError::Burst)?;
         Ok(Rate { per_minute, burst })
+    }
+
+    /// `per_minute` requests a minute, evenly: only as many at once as make up for a timer that comes late.
+    pub fn steady(per_minute: u32) -> Result<Rate, RateError> {
+        Rate::new(per_minute, (per_minute / TENTHS_IN_A_MINUTE).clamp(1, BURST_MAX))
     }
 
     /// Requests a minute.

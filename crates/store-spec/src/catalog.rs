@@ -234,6 +234,7 @@ pub async fn an_event_keeps_the_snapshot_it_announces<S: Store>(mut world: World
     assert_eq!((summary.title.as_str(), summary.tzdb_version.as_str()), (plan.title.as_str(), world.zones.version()));
     assert_eq!((summary.created_at, summary.audience), (world.now(), None));
     let progress = FanOutProgress {
+        replay: None,
         id: saved.fan_outs[0].0,
         endpoint,
         state: FanOutState::Running,

@@ -4,6 +4,7 @@ mod apply;
 mod observe;
 mod operation;
 mod player;
+mod replays;
 
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use std::hash::{BuildHasher, RandomState};

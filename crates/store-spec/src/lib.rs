@@ -24,6 +24,8 @@ mod model;
 #[doc(hidden)]
 pub mod notices;
 #[doc(hidden)]
+pub mod replays;
+#[doc(hidden)]
 pub mod roster;
 #[doc(hidden)]
 pub mod rules;

@@ -10,6 +10,7 @@ mod inbox;
 mod journal;
 mod lanes;
 mod notices;
+mod replays;
 mod roster;
 mod rules;
 mod secrets;

@@ -173,6 +173,25 @@ macro_rules! suite {
         );
         $crate::sentences!(
             $make,
+            replays,
+            [
+                failed_deliveries_are_revived_each_once_in_chunks,
+                a_revived_delivery_is_its_last_replays,
+                only_what_failed_in_time_and_may_leave_is_revived,
+                what_fails_after_the_start_is_left_to_the_next_replay,
+                a_paused_or_cancelled_replay_has_no_turn,
+                a_whole_event_is_sent_again_by_fan_outs_of_its_own,
+                one_delivery_that_arrived_is_sent_again_alone,
+                an_outdated_version_is_sent_again_only_on_purpose,
+                a_replay_ends_where_a_newer_version_is_announced,
+                a_slow_replay_takes_no_place_from_what_is_announced,
+                a_replay_that_resends_is_steered_by_its_fan_outs,
+                an_account_has_few_replays_under_way,
+                replays_of_another_account_are_out_of_sight,
+            ]
+        );
+        $crate::sentences!(
+            $make,
             journal,
             [
                 a_delivery_not_yet_tried_is_not_in_the_log,
@@ -288,6 +307,7 @@ mod tests {
         let areas = [
             include_str!("accounts.rs"),
             include_str!("backlog.rs"),
+            include_str!("replays.rs"),
             include_str!("roster.rs"),
             include_str!("audience.rs"),
             include_str!("audit.rs"),

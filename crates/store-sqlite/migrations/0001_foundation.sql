@@ -243,15 +243,26 @@ create table fan_out (
     created_at integer not null,
     -- Whether its deliveries are kept one by one; later only the counts above are.
     is_logged integer not null default 1 check (is_logged in (0, 1)),
+    -- Of a replay: the fan-out whose message ids it repeats, the few it is for, and its pace.
+    replay blob,
+    origin blob check ((origin is null) = (replay is null)),
+    listed text check (listed is null or (json_valid(listed) and replay is not null)),
+    per_minute integer check (per_minute is null or (per_minute > 0 and replay is not null)),
+    -- Sent although the endpoint was told of a newer version: its owner wants it so.
+    even_if_outdated integer not null default 0 check (even_if_outdated in (0, replay is not null)),
     primary key (account, fan_out)
 ) strict, without rowid;
 create index fan_out_running on fan_out (account, endpoint, position) where state = 'running'; -- a lane's work
 create index fan_out_waiting on fan_out (account, endpoint) -- what an owner may drop
     where state in ('running', 'paused') or retrying > 0 or held > 0;
 create index fan_out_by_series on fan_out (account, endpoint, series, version); -- newer and older versions
+create index fan_out_replayed on fan_out (account, endpoint, series, version) -- replays of older versions
+    where replay is not null;
 create index fan_out_out_of_line on fan_out (account, endpoint) -- rows that do not agree with their fan-out's state
     where (state in ('running', 'swept') and held > 0) or (state = 'paused' and retrying > 0)
     or (state in ('superseded', 'skipped') and retrying + held > 0);
+create index fan_out_failed on fan_out (account, endpoint) where abandoned > 0 or retrying > 0; -- what may be replayed
+create index fan_out_by_replay on fan_out (account, replay) where replay is not null; -- a replay's progress, steering it
 create index fan_out_by_event on fan_out (account, event); -- an event's progress
 create index fan_out_logged on fan_out (account, created_at) where is_logged = 1; -- pruning the log
 
@@ -270,6 +281,8 @@ create table exception (
     charged integer not null default 0,
     last_outcome integer,
     last_at integer,
+    -- The replay that has put it into the queue again.
+    replay blob,
     primary key (account, fan_out, participant),
     -- A row of which the fan-out is gone would keep its lane due for ever.
     foreign key (account, fan_out) references fan_out
@@ -278,6 +291,9 @@ create index exception_due on exception (account, endpoint, due_at) where due_at
 create index exception_by_person on exception (account, participant) where state in ('retrying', 'held'); -- erasing somebody
 
 create index exception_unfinished on exception (account, fan_out) where state in ('retrying', 'held'); -- calling off
+
+create index exception_replayed on exception (account, replay, endpoint, state, charged) -- a replay's progress and queue
+    where replay is not null;
 
 create trigger exception_added after insert on exception begin
     update fan_out
@@ -305,6 +321,32 @@ create trigger exception_removed after delete on exception begin
         erased = erased - (old.state = 'erased')
     where account = old.account and fan_out = old.fan_out;
 end;
+
+-- Deliveries that are sent again, as their owner has ordered. One that revives works through rows of `exception` and
+-- keeps its own counts; the progress of one that resends is that of its fan-outs.
+create table replay (
+    account integer not null references account,
+    replay blob not null check (length(replay) = 16),
+    scope text not null check (scope in ('delivery', 'failed', 'event')),
+    event blob check ((scope = 'event') <= (event is not null)),
+    endpoint blob,
+    since integer check (since is null or scope = 'failed'),
+    fan_out blob check ((fan_out is not null) = (scope = 'delivery')),
+    participant integer check ((participant is not null) = (scope = 'delivery')),
+    way text not null check (way in ('revive', 'resend')),
+    state text not null default 'running' check (state in ('running', 'paused', 'cancelled', 'done')),
+    per_minute integer check (per_minute > 0),
+    counted integer not null,
+    begun integer not null default 0,
+    delivered integer not null default 0,
+    cursor_fan_out blob not null default x'',
+    cursor_participant integer not null default 0,
+    next_at integer not null,
+    created_at integer not null,
+    primary key (account, replay)
+) strict, without rowid;
+create index replay_due on replay (next_at) where state = 'running' and way = 'revive'; -- turns
+create index replay_open on replay (account) where state in ('running', 'paused'); -- how many are under way
 
 -- The outcomes of one commit of a lane, packed by `provider::segment`.
 create table segment (

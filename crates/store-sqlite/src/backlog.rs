@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use store::{Backlog, ROWS_ALIGNED_MAX, Steer, Steered, StoreResult};
-use wire::{AccountId, EndpointId, EventId, FanOutId};
+use wire::{AccountId, EndpointId, EventId, FanOutId, ReplayId};
 
 use crate::SqliteStore;
 use crate::columns::{Id, change, find, list, millis, number};
@@ -28,7 +28,7 @@ impl Backlog for SqliteStore {
                 if find(connection, sql, key, |_| Ok(()))?.is_none() {
                     return Ok(None);
                 }
-                let endpoints = steer_fan_outs(connection, account, (event, endpoint), steer)?;
+                let endpoints = steer_fan_outs(connection, account, Meant::Event(event, endpoint), steer)?;
                 inform(connection, account, &endpoints, now).map(Some)
             })
             .await
@@ -60,11 +60,20 @@ pub(crate) const DROP: &str = "update fan_out indexed by fan_out_waiting set sta
     where account = ?1 and endpoint = ?2 and (state in ('running', 'paused') or retrying > 0 or held > 0)
     and state in ('running', 'paused', 'swept')";
 
-/// The endpoints of the event's fan-outs, each with how many of them changed.
-fn steer_fan_outs(
+/// Which fan-outs an order is for.
+#[derive(Clone, Copy)]
+pub(crate) enum Meant {
+    /// Those of an event, all or those to one endpoint.
+    Event(EventId, Option<EndpointId>),
+    /// Those of a replay.
+    Replay(ReplayId),
+}
+
+/// The endpoints of the fan-outs meant, each with how many of them changed.
+pub(crate) fn steer_fan_outs(
     connection: &Connection,
     account: AccountId,
-    (event, endpoint): (EventId, Option<EndpointId>),
+    meant: Meant,
     steer: Steer,
 ) -> StoreResult<Vec<(EndpointId, u64)>> {
     let (state, may_change) = match steer {
@@ -72,23 +81,31 @@ fn steer_fan_outs(
         Steer::Resume => ("running", "state = 'paused'".to_owned()),
         Steer::Cancel => ("skipped", IS_UNFINISHED.to_owned()),
     };
-    let sql = "select endpoint from fan_out where account = ?1 and event = ?2 and (?3 is null or endpoint = ?3)";
-    let only = endpoint.map(|id| id.as_bytes().to_vec());
-    let key = (number(account), event.as_bytes(), only);
-    let endpoints = list(connection, sql, key, |row| Ok(row.get::<_, Id<EndpointId>>(0)?.0))?;
-    let sql =
-        format!("update fan_out set state = ?4 where account = ?1 and event = ?2 and endpoint = ?3 and {may_change}");
+    let (column, id, only) = match meant {
+        Meant::Event(event, endpoint) => ("event", *event.as_bytes(), endpoint.map(|id| id.as_bytes().to_vec())),
+        Meant::Replay(replay) => ("replay", *replay.as_bytes(), None),
+    };
+    let sql = format!(
+        "select distinct endpoint from fan_out indexed by fan_out_by_{column}
+         where account = ?1 and {column} = ?2 and (?3 is null or endpoint = ?3)"
+    );
+    let key = (number(account), id, only);
+    let endpoints = list(connection, &sql, key, |row| Ok(row.get::<_, Id<EndpointId>>(0)?.0))?;
+    let sql = format!(
+        "update fan_out indexed by fan_out_by_{column} set state = ?4
+         where account = ?1 and {column} = ?2 and endpoint = ?3 and {may_change}"
+    );
     endpoints
         .into_iter()
         .map(|endpoint| {
-            let values = (number(account), event.as_bytes(), endpoint.as_bytes(), state);
+            let values = (number(account), id, endpoint.as_bytes(), state);
             Ok((endpoint, change(connection, &sql, values)? as u64))
         })
         .collect()
 }
 
 /// Tells the lanes, brings rows in line as far as one transaction may, and says what is left.
-fn inform(
+pub(crate) fn inform(
     connection: &Connection,
     account: AccountId,
     endpoints: &[(EndpointId, u64)],
@@ -109,29 +126,40 @@ fn inform(
     Ok(steered)
 }
 
-/// Ends fan-outs of older versions of a series to an endpoint that wants only the newest.
+/// Ends fan-outs of older versions of a series to an endpoint that wants only the newest; to every endpoint those of
+/// replays, which a newer version would overtake, unless they were wanted in spite of it.
 pub(crate) fn supersede(
     connection: &Connection,
     account: AccountId,
     fan_out: FanOutId,
     now: Timestamp,
 ) -> StoreResult<()> {
-    let newest = "select f.endpoint, f.series, f.version from fan_out as f
-        join endpoint as e on e.account = f.account and e.endpoint = f.endpoint and e.older_versions = 'supersede'
+    let newest = "select f.endpoint, f.series, f.version, e.older_versions = 'supersede' from fan_out as f
+        join endpoint as e on e.account = f.account and e.endpoint = f.endpoint
         where f.account = ?1 and f.fan_out = ?2";
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Id<EndpointId>>(0)?.0, row.get(1)?, row.get(2)?));
-    let found: Option<(EndpointId, Vec<u8>, u32)> =
+    let read =
+        |row: &rusqlite::Row<'_>| Ok((row.get::<_, Id<EndpointId>>(0)?.0, row.get(1)?, row.get(2)?, row.get(3)?));
+    let found: Option<(EndpointId, Vec<u8>, u32, bool)> =
         find(connection, newest, (number(account), fan_out.as_bytes()), read)?;
-    let Some((endpoint, series, version)) = found else { return Ok(()) };
-    let sql = format!(
-        "update fan_out set state = 'superseded'
-         where account = ?1 and endpoint = ?2 and series = ?3 and version < ?4 and {IS_UNFINISHED}"
-    );
+    let Some((endpoint, series, version, wants_only_newest)) = found else { return Ok(()) };
+    let sql = supersede_sql(if wants_only_newest { "fan_out_by_series" } else { "fan_out_replayed" });
     if change(connection, &sql, (number(account), endpoint.as_bytes(), series, version))? > 0 {
         align(connection, account, endpoint, now)?;
         signal(connection, account, endpoint)?;
     }
     Ok(())
+}
+
+/// Ends the fan-outs in an index: those of all older versions, or of replays of them.
+pub(crate) fn supersede_sql(index: &str) -> String {
+    let those = match index {
+        "fan_out_replayed" => "replay is not null and even_if_outdated = 0",
+        _ => "true",
+    };
+    format!(
+        "update fan_out indexed by {index} set state = 'superseded'
+         where account = ?1 and endpoint = ?2 and series = ?3 and version < ?4 and {those} and {IS_UNFINISHED}"
+    )
 }
 
 /// Brings rows of a lane in line with the states of their fan-outs, as many as one transaction may.

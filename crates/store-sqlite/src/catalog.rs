@@ -7,7 +7,7 @@ use store::{
     StoreError, StoreResult,
 };
 use webinar::{SeriesId, SessionId, SessionStatus};
-use wire::{AccountId, EventId};
+use wire::{AccountId, EventId, ReplayId};
 
 use crate::SqliteStore;
 use crate::announce::{Announcing, announce};
@@ -25,10 +25,13 @@ const EVENT: &str = "select event, type, cause, series, version, title, tzdb_ver
 /// A fan-out with what its endpoint gets before it.
 pub(crate) const PROGRESS: &str = "select f.fan_out, f.endpoint, f.state, f.delivered, f.retrying, f.held, f.abandoned,
     f.called_off, iif(f.state = 'running', (
-        select coalesce(sum(e.audience - g.cursor_index), 0)
+        select coalesce(sum(coalesce(json_array_length(g.listed), e.audience) - g.cursor_index), 0)
         from fan_out as g indexed by fan_out_running join event as e on e.account = g.account and e.event = g.event
-        where g.account = f.account and g.endpoint = f.endpoint and g.state = 'running' and g.position < f.position), 0),
-    iif(l.health in ('healthy', 'slow_start') and p.switch = 'on', coalesce(l.per_minute, p.rate_per_minute), null), f.erased
+        where g.account = f.account and g.endpoint = f.endpoint and g.state = 'running' and g.position < f.position
+        and g.per_minute is null), 0),
+    iif(l.health in ('healthy', 'slow_start') and p.switch = 'on',
+        coalesce(min(l.per_minute, f.per_minute), f.per_minute, l.per_minute, p.rate_per_minute), null),
+    f.replay, json_array_length(f.listed), f.erased
     from fan_out as f indexed by fan_out_by_event
     join lane as l on l.account = f.account and l.endpoint = f.endpoint
     join endpoint as p on p.account = f.account and p.endpoint = f.endpoint
@@ -226,7 +229,11 @@ fn progress(connection: &Connection, account: AccountId, event: EventId) -> Stor
             called_off: count(7)?,
             ahead: count(8)?,
             per_minute: row.get(9)?,
-            erased: count(10)?,
+            replay: match row.get::<_, Option<Id<ReplayId>>>(10)? {
+                Some(replay) => Some((replay.0, row.get::<_, Option<i64>>(11)?.map(i64::unsigned_abs))),
+                None => None,
+            },
+            erased: count(12)?,
         })
     })
 }

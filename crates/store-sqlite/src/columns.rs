@@ -7,7 +7,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, ErrorCode, Params, Row, ffi};
 use store::{StoreError, StoreResult, UnsealError};
 use webinar::{AttendeeZone, MangoId, Participant, SeriesId, SessionId, Zones};
-use wire::{AccountId, EndpointId, ErasureId, EventId, FanOutId, NoticeId, SourceId, SubscriptionId};
+use wire::{AccountId, EndpointId, ErasureId, EventId, FanOutId, NoticeId, ReplayId, SourceId, SubscriptionId};
 
 /// An engine's error as the caller should act on it.
 pub(crate) fn broken(error: rusqlite::Error) -> StoreError {
@@ -124,7 +124,19 @@ macro_rules! id_columns {
     )*};
 }
 
-id_columns!(EndpointId, ErasureId, EventId, FanOutId, NoticeId, SourceId, SubscriptionId, MangoId, SeriesId, SessionId);
+id_columns!(
+    EndpointId,
+    ErasureId,
+    EventId,
+    FanOutId,
+    NoticeId,
+    ReplayId,
+    SourceId,
+    SubscriptionId,
+    MangoId,
+    SeriesId,
+    SessionId
+);
 
 /// Reads participants from columns `name, email, phone, timezone`; each zone is looked up once.
 pub(crate) struct ParticipantReader {

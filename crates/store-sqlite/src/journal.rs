@@ -229,7 +229,11 @@ fn fan_out(connection: &Connection, account: AccountId, id: FanOutId) -> StoreRe
     find(connection, sql, (number(account), id.as_bytes()), read_fan_out)
 }
 
-fn delivery(connection: &Connection, account: AccountId, id: DeliveryId) -> StoreResult<Option<DeliveryDetail>> {
+pub(crate) fn delivery(
+    connection: &Connection,
+    account: AccountId,
+    id: DeliveryId,
+) -> StoreResult<Option<DeliveryDetail>> {
     let Some(fan_out) = fan_out(connection, account, id.fan_out())? else { return Ok(None) };
     let participant = id.participant().get();
     let entries = entries_of(connection, account, fan_out.id, participant)?;

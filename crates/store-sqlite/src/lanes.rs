@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::frontier::Place;
+use provider::pace::Rate;
 use provider::segment;
 use rusqlite::{Connection, Row};
 use store::{
@@ -16,7 +17,7 @@ use store::{
     Settlement, StoreError, StoreResult, Vault,
 };
 use webinar::{MangoId, SeriesId, Zones};
-use wire::{AccountId, FanOutId, NodeId};
+use wire::{AccountId, EventId, FanOutId, NodeId};
 
 use crate::SqliteStore;
 use crate::audience::Audience;
@@ -38,7 +39,7 @@ pub(crate) const CLAIM: &str = "update lane set owner = ?2, lease_until = ?3, ep
         order by due_at, account, endpoint limit ?4)
     returning account, endpoint, epoch, due_at";
 pub(crate) const DUE_RETRIES: &str = "select x.fan_out, x.participant, x.place, x.attempt,
-    p.name, p.email, p.phone, p.timezone, x.charged, f.series, f.version
+    p.name, p.email, p.phone, p.timezone, x.charged, f.series, f.version, f.even_if_outdated
     from exception as x
     join fan_out as f on f.account = x.account and f.fan_out = x.fan_out and f.state in ('running', 'swept')
     join participant as p on p.account = x.account and p.participant = x.participant
@@ -134,13 +135,7 @@ impl Lanes for SqliteStore {
         let zones = self.zones.clone();
         self.readers
             .read(move |connection| {
-                let sql = format!(
-                    "{AUDIENCE} where e.account = ?1
-                     and e.event = (select event from fan_out where account = ?1 and fan_out = ?2)"
-                );
-                let key = (number(account), fan_out.as_bytes());
-                let audience = find(connection, &sql, key, |row| read_audience(row, account))?
-                    .ok_or(StoreError::Missing("the fan-out"))?;
+                let audience = audience_of(connection, account, fan_out)?.ok_or(StoreError::Missing("the fan-out"))?;
                 audience.page(connection, after, limit, &mut ParticipantReader::new(&zones))
             })
             .await
@@ -157,24 +152,53 @@ impl Lanes for SqliteStore {
 }
 
 const FAN_OUT: &str = "select f.fan_out, f.cursor_participant, f.cursor_index, e.event, e.type, e.cause, e.series,
-    e.version, e.series_part, e.attendee_instant, e.audience
+    e.version, e.series_part, e.attendee_instant, coalesce(json_array_length(f.listed), e.audience),
+    f.origin, f.replay, f.per_minute
     from fan_out as f join event as e on e.account = f.account and e.event = f.event where f.account = ?1";
 const AUDIENCE: &str = "select e.event, e.series, e.mangoes, e.excluded, e.revision, e.listed from event as e";
 
-pub(crate) fn open_sql() -> String {
-    format!("{FAN_OUT} and f.endpoint = ?2 and f.state = 'running' order by f.position limit ?3")
+/// Fan-outs in order: of those with a pace of their own, or of the others. A slow one keeps none of the places of those
+/// that may go on.
+pub(crate) fn open_sql(pace: &str) -> String {
+    format!(
+        "{FAN_OUT} and f.endpoint = ?2 and f.state = 'running' and f.per_minute is {pace} order by f.position limit ?3"
+    )
+}
+
+/// The frozen audience of a fan-out: its event's, or the few it lists.
+pub(crate) fn audience_of(
+    connection: &Connection,
+    account: AccountId,
+    fan_out: FanOutId,
+) -> StoreResult<Option<Audience>> {
+    let sql = "select e.event, e.series, e.mangoes, e.excluded, e.revision, coalesce(f.listed, e.listed)
+        from fan_out as f join event as e on e.account = f.account and e.event = f.event
+        where f.account = ?1 and f.fan_out = ?2";
+    find(connection, sql, (number(account), fan_out.as_bytes()), |row| read_audience(row, account))
+}
+
+/// The frozen audience of an event.
+pub(crate) fn audience_of_event(
+    connection: &Connection,
+    account: AccountId,
+    event: EventId,
+) -> StoreResult<Option<Audience>> {
+    let sql = format!("{AUDIENCE} where e.account = ?1 and e.event = ?2");
+    find(connection, &sql, (number(account), event.as_bytes()), |row| read_audience(row, account))
 }
 
 fn open_work(connection: &Connection, vault: &Vault, lease: Lease) -> StoreResult<LaneWork> {
     let endpoint = subscriptions::endpoint(connection, vault, lease.account, lease.endpoint)?
         .ok_or(StoreError::Missing("the endpoint"))?;
     let signal = signal(connection, lease)?;
-    let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);
-    let mut fan_outs = list(connection, &open_sql(), values, |row| {
+    let read = |row: &Row<'_>| {
         let cursor =
             Place { participant: row.get::<_, i64>(1)?.unsigned_abs(), index: row.get::<_, i64>(2)?.unsigned_abs() };
         Ok(FanOutWork { fan_out: read_fan_out(row)?, cursor, finished_beyond: Vec::new() })
-    })?;
+    };
+    let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);
+    let mut fan_outs = list(connection, &open_sql("null"), values, read)?;
+    fan_outs.extend(list(connection, &open_sql("not null"), (values.0, values.1, 1), read)?);
     for work in &mut fan_outs {
         work.finished_beyond = finished_beyond(connection, lease.account, work)?;
     }
@@ -206,12 +230,12 @@ fn due_retries(
             recipient: Recipient { place, participant: reader.read(row, 4)? },
             is_outdated: false,
         };
-        Ok((retry, (row.get::<_, Id<SeriesId>>(9)?.0, row.get::<_, u32>(10)?)))
+        Ok((retry, (row.get::<_, Id<SeriesId>>(9)?.0, row.get::<_, u32>(10)?), row.get::<_, bool>(11)?))
     })?;
     let mut newer = Newer { connection, lease, known: HashMap::new() };
     let mut retries = Vec::with_capacity(found.len());
-    for (retry, (series, version)) in found {
-        let is_outdated = newer.reached(retry.recipient.place.participant, series, version)?;
+    for (retry, (series, version), even_if_outdated) in found {
+        let is_outdated = !even_if_outdated && newer.reached(retry.recipient.place.participant, series, version)?;
         retries.push(Retry { is_outdated, ..retry });
     }
     Ok(Due { retries, signal: signal(connection, lease)? })
@@ -262,15 +286,19 @@ fn finished_beyond(connection: &Connection, account: AccountId, work: &FanOutWor
     Ok(beyond)
 }
 
-fn count_audiences(connection: &Connection, lease: Lease) -> StoreResult<Vec<(wire::EventId, u64)>> {
+fn count_audiences(connection: &Connection, lease: Lease) -> StoreResult<Vec<(EventId, u64)>> {
     if signal(connection, lease).is_err() {
         // Whose lane it is not has nothing to count, and is told so with the work.
         return Ok(Vec::new());
     }
     let sql = format!(
         "{AUDIENCE} where e.account = ?1 and e.audience is null and e.event in (
-             select event from fan_out where account = ?1 and endpoint = ?2 and state = 'running'
-             order by position limit ?3)"
+             select event from (
+                 select event from fan_out where account = ?1 and endpoint = ?2 and state = 'running'
+                 and per_minute is null order by position limit ?3)
+             union all select event from (
+                 select event from fan_out where account = ?1 and endpoint = ?2 and state = 'running'
+                 and per_minute is not null order by position limit 1))"
     );
     let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);
     let uncounted =
@@ -278,7 +306,7 @@ fn count_audiences(connection: &Connection, lease: Lease) -> StoreResult<Vec<(wi
     uncounted.into_iter().map(|(event, audience)| Ok((event, audience.count(connection)?))).collect()
 }
 
-fn save_audiences(connection: &Connection, account: AccountId, counted: &[(wire::EventId, u64)]) -> StoreResult<()> {
+fn save_audiences(connection: &Connection, account: AccountId, counted: &[(EventId, u64)]) -> StoreResult<()> {
     let sql = "update event set audience = ?3 where account = ?1 and event = ?2";
     for (event, audience) in counted {
         run(connection, sql, (number(account), event.as_bytes(), audience.cast_signed()))?;
@@ -301,8 +329,12 @@ fn read_audience(row: &Row<'_>, account: AccountId) -> rusqlite::Result<Audience
 }
 
 fn read_fan_out(row: &Row<'_>) -> rusqlite::Result<FanOut> {
+    let id = row.get::<_, Id<FanOutId>>(0)?.0;
     Ok(FanOut {
-        id: row.get::<_, Id<_>>(0)?.0,
+        id,
+        origin: row.get::<_, Option<Id<_>>>(11)?.map_or(id, |origin| origin.0),
+        replay: row.get::<_, Option<Id<_>>>(12)?.map(|replay| replay.0),
+        rate: row.get::<_, Option<u32>>(13)?.and_then(|per_minute| Rate::steady(per_minute).ok()),
         event: row.get::<_, Id<_>>(3)?.0,
         event_type: read_text(row, 4)?,
         trigger: read_text(row, 5)?,

@@ -19,6 +19,7 @@ mod migrate;
 mod notices;
 mod open;
 mod readers;
+mod replays;
 mod roster;
 mod rules;
 mod sealing;

@@ -149,6 +149,17 @@ impl ServerLock {
     }
 }
 
+impl ServerLock {
+    /// Whether a server has it. Shared, so that two who ask do not see each other.
+    pub fn is_held(path: &Path) -> io::Result<bool> {
+        match File::open(beside(path, ".lock")) {
+            Ok(file) => Ok(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// A link and what it points to are one database, so the lock stands beside the file itself.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();

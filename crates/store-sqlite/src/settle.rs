@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use provider::lane::LaneState;
 use rusqlite::Connection;
 use store::{Exception, ExceptionState, Lease, Settled, Settlement, StoreError, StoreResult};
+use wire::FanOutId;
 
 use crate::backlog::align;
 use crate::columns::{find, millis, number, run};
@@ -19,11 +20,7 @@ pub(crate) fn settle(connection: &Connection, lease: Lease, settlement: &Settlem
         save_exception(connection, lease, exception)?;
     }
     for (fan_out, participant) in &settlement.recovered {
-        run(
-            connection,
-            "delete from exception where account = ?1 and fan_out = ?2 and participant = ?3",
-            (number(lease.account), fan_out.as_bytes(), participant.cast_signed()),
-        )?;
+        recover(connection, lease, *fan_out, *participant)?;
     }
     failures::save(connection, lease, &settlement.failures)?;
     if let Some(health) = settlement.health {
@@ -41,6 +38,16 @@ pub(crate) fn settle(connection: &Connection, lease: Lease, settlement: &Settlem
         run(connection, sql, (number(lease.account), lease.endpoint.as_bytes(), per_minute))?;
     }
     Ok(Settled { signal })
+}
+
+/// Removes the row of what was delivered, and tells the replay that had put it into the queue.
+fn recover(connection: &Connection, lease: Lease, fan_out: FanOutId, participant: u64) -> StoreResult<()> {
+    let sql = "delete from exception where account = ?1 and fan_out = ?2 and participant = ?3 returning replay";
+    let key = (number(lease.account), fan_out.as_bytes(), participant.cast_signed());
+    let replay = find(connection, sql, key, |row| row.get::<_, Option<Vec<u8>>>(0))?.flatten();
+    let Some(replay) = replay else { return Ok(()) };
+    let sql = "update replay set delivered = delivered + 1 where account = ?1 and replay = ?2";
+    run(connection, sql, (number(lease.account), replay))
 }
 
 fn check_epoch(connection: &Connection, lease: Lease) -> StoreResult<u64> {

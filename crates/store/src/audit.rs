@@ -48,6 +48,14 @@ pub enum Act {
     EventResume,
     /// What was announced is called off.
     EventCancel,
+    /// Deliveries are sent again.
+    ReplayStart,
+    /// A replay is held.
+    ReplayPause,
+    /// A replay goes on.
+    ReplayResume,
+    /// A replay is ended.
+    ReplayCancel,
     /// How an endpoint is served is changed.
     EndpointChange,
     /// What waits for an endpoint is skipped.
@@ -134,6 +142,10 @@ impl Act {
             Act::EventPause => "event.pause",
             Act::EventResume => "event.resume",
             Act::EventCancel => "event.cancel",
+            Act::ReplayStart => "replay.start",
+            Act::ReplayPause => "replay.pause",
+            Act::ReplayResume => "replay.resume",
+            Act::ReplayCancel => "replay.cancel",
             Act::EndpointChange => "endpoint.change",
             Act::EndpointDrop => "endpoint.drop",
             Act::EndpointPause => "endpoint.pause",

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use webinar::{EventType, Series, SeriesDraft, SeriesId, SessionId, Trigger};
-use wire::{AccountId, EndpointId, EventId, FanOutId};
+use wire::{AccountId, EndpointId, EventId, FanOutId, ReplayId};
 
 use crate::{Page, StoreResult};
 
@@ -118,6 +118,8 @@ pub struct FanOutProgress {
     pub id: FanOutId,
     /// To whom.
     pub endpoint: EndpointId,
+    /// The replay it belongs to, and how many people that is for where it is not everyone.
+    pub replay: Option<(ReplayId, Option<u64>)>,
     /// Where it is in its life.
     pub state: FanOutState,
     /// Deliveries the receiver has.
@@ -142,6 +144,7 @@ pub struct FanOutProgress {
 impl FanOutProgress {
     /// How many of the audience have not been tried, and are in no row.
     pub fn untold(&self, audience: u64) -> u64 {
+        let audience = self.replay.and_then(|(_, people)| people).unwrap_or(audience);
         let begun = self.delivered + self.retrying + self.held + self.abandoned + self.called_off + self.erased;
         audience.saturating_sub(begun)
     }

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use provider::attempt::{FailureDetail, Outcome};
 use provider::frontier::Place;
 use provider::lane::LaneState;
+use provider::pace::Rate;
 use provider::segment::Segment;
 use webinar::{EventType, Participant, SeriesId, Trigger};
-use wire::{AccountId, EndpointId, EventId, FanOutId, NodeId};
+use wire::{AccountId, EndpointId, EventId, FanOutId, NodeId, ReplayId};
 
 use crate::{Endpoint, NewNotice, StoreResult};
 
@@ -35,7 +36,7 @@ pub struct LaneWork {
     /// Where to deliver, with what.
     pub endpoint: Endpoint,
     /// Fan-outs of which some of the audience have not been tried, in the order of their events; at most
-    /// [`OPEN_FAN_OUTS_MAX`].
+    /// [`OPEN_FAN_OUTS_MAX`], and after them the first of those with a pace of their own.
     pub fan_outs: Vec<FanOutWork>,
     /// Rises with every order that concerns the lane, and while it is leased with every erasure: one that differs is a
     /// reason to ask for the work again, and to read again who is to be told.
@@ -74,6 +75,12 @@ pub struct FanOutWork {
 pub struct FanOut {
     /// Its id.
     pub id: FanOutId,
+    /// The fan-out that its message ids are made from: its own, or the one it repeats.
+    pub origin: FanOutId,
+    /// The replay it belongs to.
+    pub replay: Option<ReplayId>,
+    /// First attempts a minute, where a replay is to be no faster.
+    pub rate: Option<Rate>,
     /// The event announced.
     pub event: EventId,
     /// What kind of fact.

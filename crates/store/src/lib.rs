@@ -2,7 +2,7 @@
 //!
 //! Each trait is one table family: [`Accounts`], [`Audit`], [`Roster`] (mangoes, participants, membership), [`Catalog`]
 //! (series and events), [`Subscriptions`] (endpoints too), [`Secrets`] (what they sign with), [`Lanes`] (the queues),
-//! [`Backlog`] (orders to them), [`Journal`] (the delivery log), [`Notices`], [`Rules`] (of time zones), [`Inbox`],
+//! [`Backlog`] (orders to them), [`Replays`], [`Journal`] (the delivery log), [`Notices`], [`Rules`] (of time zones), [`Inbox`],
 //! [`Erasures`] (of people) and [`Upkeep`] (what is kept how long). Secrets are sealed at rest, by a [`Vault`].
 //! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
 //! that does not exist is `Missing`, an id that is taken `Exists`.
@@ -20,6 +20,7 @@ mod journal;
 mod lanes;
 mod notices;
 mod page;
+mod replays;
 mod roster;
 mod rules;
 mod secrets;
@@ -54,6 +55,10 @@ pub use notices::{
     NoticeRecord, NoticeSubject, Notices,
 };
 pub use page::{PAGE_SIZE_MAX, Page};
+pub use replays::{
+    DueReplay, Foreseen, NewReplay, OPEN_REPLAYS_MAX, OutdatedReplay, Replay, ReplayScope, ReplayState, ReplayWay,
+    Replays, Revived, Started,
+};
 pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, ParticipantRecord, Roster, Targets};
 pub use rules::{Compared, Rules, ToCompare};
 pub use secrets::{Rotated, Rotation, Secrets};
@@ -77,6 +82,7 @@ pub trait Store:
     + Secrets
     + Lanes
     + Backlog
+    + Replays
     + Journal
     + Notices
     + Rules
@@ -95,6 +101,7 @@ impl<T> Store for T where
         + Secrets
         + Lanes
         + Backlog
+        + Replays
         + Journal
         + Notices
         + Rules

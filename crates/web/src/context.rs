@@ -31,6 +31,8 @@ pub struct Context {
     pub targets: Arc<TargetPolicy>,
     /// Poked after a save, so that lanes need not wait for their next poll. Only a hint.
     pub lanes_hint: Arc<Notify>,
+    /// Poked when a replay of failed deliveries starts or goes on. Only a hint.
+    pub replays_hint: Arc<Notify>,
     /// How test webhooks are sent; `None` where this process delivers nothing.
     pub test_send: Option<TestSend>,
     /// What `/readyz` asks.

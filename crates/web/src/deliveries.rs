@@ -29,7 +29,7 @@ pub(crate) struct ListQuery {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct DeliveryView {
+pub(crate) struct DeliveryView {
     id: String,
     event: String,
     endpoint: String,
@@ -52,7 +52,7 @@ struct PersonView {
 }
 
 impl DeliveryView {
-    fn of(delivery: &DeliverySummary) -> DeliveryView {
+    pub(crate) fn of(delivery: &DeliverySummary) -> DeliveryView {
         let (name, email) = delivery.person.clone().unzip();
         DeliveryView {
             id: delivery.id.to_string(),

@@ -45,6 +45,9 @@ struct WebinarBrief {
 pub(crate) struct ProgressView {
     fan_out: String,
     endpoint: String,
+    /// The replay it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<String>,
     /// `running` until everyone has been tried once, then `swept`; or `paused`, `superseded`, `skipped`.
     state: &'static str,
     delivered: u64,
@@ -79,6 +82,7 @@ impl ProgressView {
         ProgressView {
             fan_out: progress.id.to_string(),
             endpoint: progress.endpoint.to_string(),
+            replay: progress.replay.map(|(replay, _)| replay.to_string()),
             state: progress.state.name(),
             delivered: progress.delivered,
             retrying: progress.retrying,

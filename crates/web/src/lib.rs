@@ -25,6 +25,7 @@ mod misfit;
 mod notices;
 mod participants;
 mod problem;
+mod replays;
 mod reply;
 mod request;
 mod routes;

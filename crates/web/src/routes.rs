@@ -14,7 +14,7 @@ use crate::app::AppState;
 use crate::problem::Problem;
 use crate::{
     Halves, account, audit, dashboard, deliveries, endpoints, enrolment, erasures, events, health, integration, keys,
-    mangoes, messages, notices, participants, secrets, sources, subscriptions, test_sends, webinars,
+    mangoes, messages, notices, participants, replays, secrets, sources, subscriptions, test_sends, webinars,
 };
 
 /// Which half serves a route.
@@ -91,6 +91,13 @@ pub(crate) fn table() -> Vec<Route> {
         route(Provider, POST, "/api/v1/events/{id}/cancel", MANAGE, events::cancel),
         route(Provider, GET, "/api/v1/deliveries", READ, deliveries::list),
         route(Provider, GET, "/api/v1/deliveries/{id}", READ, deliveries::show),
+        route(Provider, POST, "/api/v1/deliveries/{id}/replay", MANAGE, replays::of_delivery),
+        route(Provider, POST, "/api/v1/replays", MANAGE, replays::create),
+        route(Provider, GET, "/api/v1/replays", READ, replays::list),
+        route(Provider, GET, "/api/v1/replays/{id}", READ, replays::show),
+        route(Provider, POST, "/api/v1/replays/{id}/pause", MANAGE, replays::pause),
+        route(Provider, POST, "/api/v1/replays/{id}/resume", MANAGE, replays::resume),
+        route(Provider, POST, "/api/v1/replays/{id}/cancel", MANAGE, replays::cancel),
 
         route(Provider, POST, "/api/v1/subscriptions", REGISTER, subscriptions::create),
         route(Provider, GET, "/api/v1/subscriptions", READ, subscriptions::list),

@@ -9,6 +9,7 @@ mod log;
 mod notices;
 mod people;
 mod registration;
+mod replays;
 mod secrets;
 mod strangers;
 mod test_sends;

@@ -25,6 +25,9 @@ pub const FANFARE_FANOUT: &str = "fanfare-fanout";
 pub const FANFARE_INDEX: &str = "fanfare-index";
 /// How many deliveries the fan-out has.
 pub const FANFARE_TOTAL: &str = "fanfare-total";
+/// The replay this delivery was sent again by, for example `rpl_01jw…`; only where it was. The message id is that of the
+/// first time.
+pub const FANFARE_REPLAY: &str = "fanfare-replay";
 /// Which attempt of this delivery it is, counted from 1.
 pub const FANFARE_ATTEMPT: &str = "fanfare-attempt";
 /// `true` on a webhook that only tries whether the receiver works: it is about nobody. Absent otherwise.

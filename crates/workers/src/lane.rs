@@ -153,7 +153,7 @@ impl Lane {
         self.stored_health = work.endpoint.health;
         let sender = Sender::new(&self.context, &work.endpoint)?;
         self.obey(&work);
-        self.plan.open(work.fan_outs);
+        self.plan.open(work.fan_outs, self.shared.paces.now());
         let now = self.context.clock.now();
         self.plan.want_retries(now);
         // Counting a large audience may have taken a good part of the lease.
@@ -192,7 +192,10 @@ impl Lane {
                 if next_slot.is_some() {
                     break;
                 }
-                let Some(errand) = self.plan.next() else { break };
+                let Some(errand) = self.plan.next(self.shared.paces.now()) else {
+                    next_slot = self.plan.wait(self.shared.paces.now());
+                    break;
+                };
                 self.share.take();
                 if let Some(rate) = self.settings.rate {
                     self.pace.note(rate, self.shared.paces.now());
@@ -305,14 +308,14 @@ impl Lane {
                     self.take_over_health(work.endpoint.health);
                 }
                 self.obey(&work);
-                self.plan.take_in(Fetched::Work(work));
+                self.plan.take_in(Fetched::Work(work), self.shared.paces.now());
             }
             Ok(fetched) => {
                 let signal = match &fetched {
                     Fetched::Retries { signal, .. } => *signal,
                     Fetched::Work(_) | Fetched::Page { .. } => self.signal,
                 };
-                self.plan.take_in(fetched);
+                self.plan.take_in(fetched, self.shared.paces.now());
                 self.hear(signal);
             }
             Err(StoreError::Fenced) => return Err(StoreError::Fenced),

@@ -6,6 +6,7 @@ mod lane;
 mod lanes;
 mod notices;
 mod outbound;
+mod replays;
 mod rules;
 mod test_send;
 
@@ -21,6 +22,7 @@ pub use janitor::{Janitor, Rooms};
 pub use lanes::LaneSupervisor;
 pub use notices::NoticeSender;
 pub use outbound::{Outbound, Posting, Way};
+pub use replays::ReplayTurner;
 pub use rules::RuleWatcher;
 pub use test_send::TestSender;
 

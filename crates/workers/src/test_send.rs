@@ -51,8 +51,12 @@ impl TestSender {
         let series =
             sample_series(SeriesId::from_bytes(chance.bytes()), &self.zones, now).map_err(StoreError::broken)?;
         let part = SeriesPart::render(series.sessions(), &[SAMPLE_MANGO]);
+        let id = FanOutId::from_bytes(chance.id_bytes(now));
         let fan_out = FanOut {
-            id: FanOutId::from_bytes(chance.id_bytes(now)),
+            id,
+            origin: id,
+            replay: None,
+            rate: None,
             event: EventId::from_bytes(chance.id_bytes(now)),
             event_type: EventType::WebinarCreatedRecurring,
             trigger: Trigger::Created,

@@ -7,7 +7,7 @@ const LIST: &str = "name,email,phone,timezone\nAsha,asha@example.com,,Asia/Kolka
 const TRIES_MAX: usize = 3_000;
 
 /// Announces one webinar to two people at two URLs of the server itself: one accepts, one refuses.
-fn announced() -> (World, Serving, String) {
+pub(crate) fn announced() -> (World, Serving, String) {
     let world = World::new();
     let (_, key) = world.create_account();
     let serving = world.serve_with(&["--allow-target", "127.0.0.0/8"]);
@@ -32,7 +32,7 @@ fn announced() -> (World, Serving, String) {
     (world, serving, event)
 }
 
-fn listed(world: &World, filters: &[&str]) -> Vec<Value> {
+pub(crate) fn listed(world: &World, filters: &[&str]) -> Vec<Value> {
     let ran = world.run(&[&["deliveries", "list", "--json"], filters].concat());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

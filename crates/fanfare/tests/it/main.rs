@@ -9,6 +9,7 @@ mod demo;
 mod inbox;
 mod members;
 mod people;
+mod replays;
 #[path = "../shared/secrecy.rs"]
 mod secrecy;
 mod secrets;

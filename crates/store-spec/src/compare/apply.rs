@@ -18,7 +18,7 @@ use super::player::{Player, mango, mangoes, pick, plan, series, told};
 use crate::world::{LEASE, NODE, Plan, Report, member_who};
 
 /// Nothing that this operation points to exists yet.
-const NOTHING: &str = "nothing to do it to";
+pub(super) const NOTHING: &str = "nothing to do it to";
 const PHONES: [&str; 3] = ["", "+44 20 7946 0000", "0049 30 1234"];
 const ZONES: [&str; 3] = ["Europe/London", "", "+05:45"];
 const IDS: [&str; 4] = ["msg_a", "msg_b", "msg_c", "msg_d"];
@@ -58,6 +58,9 @@ impl<S: Store> Player<S> {
                 told(self.world.store.rotate_secret(self.accounts[*account], id, rotation).await)
             }
             Operation::RemoveExpired => told(self.world.store.remove_expired_secrets(self.world.now()).await),
+            Operation::Replay { .. } | Operation::SteerReplay { .. } | Operation::Revive { .. } => {
+                self.apply_to_replays(operation).await
+            }
             Operation::Accept { sender, id, body } => {
                 let accepted = self.world.accept(&self.senders[*sender], IDS[*id], BODIES[*body]).await;
                 told(accepted.map(|acceptance| self.number(&acceptance)))

@@ -50,6 +50,7 @@ impl<S: Store> Player<S> {
                 self.series_and_events(account).await,
                 self.lanes(account).await,
                 self.log(account).await,
+                self.replays(account).await,
                 self.inbox(account).await,
                 self.notices(account).await,
             ] {

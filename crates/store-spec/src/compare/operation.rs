@@ -30,6 +30,9 @@ pub(super) enum Operation {
     Drop { account: usize, nth: usize },
     Rotate { account: usize, nth: usize, overlap: u64 },
     RemoveExpired,
+    Replay { account: usize, scope: ScopePick, is_slow: bool, outdated: bool },
+    SteerReplay { account: usize, nth: usize, steer: Steer },
+    Revive { deliveries: u64 },
     Claim { limit: usize },
     Renew { nth: usize },
     Release { nth: usize },
@@ -58,6 +61,14 @@ pub(super) enum GroupPick {
 pub(super) enum WhomPick {
     Number(u64),
     Address(usize),
+}
+
+/// What a replay sends again, of what has been seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ScopePick {
+    Delivery { fan_out: usize, participant: u64 },
+    Failed { event: Option<usize>, endpoint: Option<usize>, is_recent: bool },
+    Event { nth: usize, endpoint: Option<usize> },
 }
 
 /// From which version a save was made.
@@ -116,6 +127,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     });
     let change = prop_oneof![2 => Just(EndpointChange::Pause), 3 => Just(EndpointChange::Resume), 1 => serve];
     let steer = prop_oneof![2 => Just(Steer::Pause), 3 => Just(Steer::Resume), 1 => Just(Steer::Cancel)];
+    let steer_replay = prop_oneof![Just(Steer::Pause), Just(Steer::Resume), Just(Steer::Cancel)];
     let version = prop_oneof![5 => Just(VersionPick::Newest), 1 => Just(VersionPick::Stale)];
     let filter = prop::option::of(0..6_usize);
     let progress = prop_oneof![Just(Progress::None), Just(Progress::Cursor), Just(Progress::Swept)];
@@ -145,6 +157,11 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (account(), nth(), 0..60_u64)
             .prop_map(|(account, nth, overlap)| Operation::Rotate { account, nth, overlap }),
         1 => Just(Operation::RemoveExpired),
+        4 => (account(), scope(), any::<bool>(), any::<bool>())
+            .prop_map(|(account, scope, is_slow, outdated)| Operation::Replay { account, scope, is_slow, outdated }),
+        1 => (account(), nth(), steer_replay)
+            .prop_map(|(account, nth, steer)| Operation::SteerReplay { account, nth, steer }),
+        3 => (0..4_u64).prop_map(|deliveries| Operation::Revive { deliveries }),
         6 => (1..4_usize).prop_map(|limit| Operation::Claim { limit }),
         1 => nth().prop_map(|nth| Operation::Renew { nth }),
         3 => nth().prop_map(|nth| Operation::Release { nth }),
@@ -190,6 +207,16 @@ fn notice_end() -> impl Strategy<Value = NoticeEnd> {
 
 fn group() -> impl Strategy<Value = GroupPick> {
     prop_oneof![3 => (0..3_usize).prop_map(GroupPick::Mango), 1 => (0..3_usize).prop_map(GroupPick::Series)]
+}
+
+fn scope() -> impl Strategy<Value = ScopePick> {
+    let nth = || 0..6_usize;
+    prop_oneof![
+        (nth(), 1..7_u64).prop_map(|(fan_out, participant)| ScopePick::Delivery { fan_out, participant }),
+        (prop::option::of(nth()), prop::option::of(nth()), any::<bool>())
+            .prop_map(|(event, endpoint, is_recent)| ScopePick::Failed { event, endpoint, is_recent }),
+        (nth(), prop::option::of(nth())).prop_map(|(nth, endpoint)| ScopePick::Event { nth, endpoint }),
+    ]
 }
 
 fn shape() -> impl Strategy<Value = Shape> {

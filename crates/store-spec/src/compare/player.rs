@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use store::{Acceptance, Ending, Lease, MessageNumber, NoticeLease, Store, StoreError, StoreResult};
 use webinar::{EventType, MangoId, NoticeKind, SeriesId};
-use wire::{AccountId, EndpointId, ErasureId, FanOutId, NoticeId, SubscriptionId};
+use wire::{AccountId, EndpointId, ErasureId, FanOutId, NoticeId, ReplayId, SubscriptionId};
 
 use super::operation::{GroupPick, Operation, Shape, VersionPick};
 use crate::World;
@@ -18,6 +18,7 @@ pub(super) struct Player<S> {
     pub(super) endpoints: Vec<EndpointId>,
     pub(super) subscriptions: Vec<SubscriptionId>,
     pub(super) fan_outs: Vec<(AccountId, EndpointId, FanOutId)>,
+    pub(super) replays: Vec<(AccountId, ReplayId)>,
     pub(super) leases: Vec<Lease>,
     pub(super) erasures: Vec<ErasureId>,
     pub(super) notices: Vec<NoticeId>,
@@ -40,6 +41,7 @@ impl<S: Store> Player<S> {
             endpoints: Vec::new(),
             subscriptions: Vec::new(),
             fan_outs: Vec::new(),
+            replays: Vec::new(),
             leases: Vec::new(),
             erasures: Vec::new(),
             notices: Vec::new(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::settings::OlderVersions;
-use store::{Backlog, ExceptionState, FanOutState, Steer, Steered, StoreResult};
+use store::{Backlog, ExceptionState, FanOutState, OutdatedReplay, Steer, Steered, StoreResult};
 use wire::{AccountId, EndpointId, EventId, FanOutId};
 
 use super::Model;
@@ -44,7 +44,7 @@ impl Backlog for Model {
 }
 
 impl Tables {
-    fn order(
+    pub(super) fn order(
         &mut self,
         account: AccountId,
         is_meant: impl Fn(&FanOutRow) -> bool,
@@ -91,19 +91,22 @@ impl Tables {
         }
     }
 
-    /// Ends fan-outs of older versions of a series to an endpoint that wants only the newest.
+    /// Ends fan-outs of older versions of a series to an endpoint that wants only the newest, and replays of them anywhere.
     pub(super) fn supersede(&mut self, account: AccountId, fan_out: FanOutId, now: Timestamp) {
         let Some((row, event)) = self.with_event(account, fan_out) else { return };
         let (endpoint, series, version) = (row.endpoint, event.detail.summary.series, event.detail.summary.version);
         let wish = self.endpoints.get(&(account, endpoint)).map(|row| row.endpoint.settings.older_versions);
-        if wish != Some(OlderVersions::Supersede) {
-            return;
-        }
+        let is_meant = |row: &FanOutRow| match &row.repeats {
+            _ if wish == Some(OlderVersions::Supersede) => true,
+            Some(repeats) => repeats.outdated == OutdatedReplay::Refused,
+            None => false,
+        };
         let is_older = |event: EventId| {
             let summary = self.events.get(&(account, event)).map(|row| &row.detail.summary);
             summary.is_some_and(|summary| summary.series == series && summary.version < version)
         };
-        let older: Vec<_> = self.fan_outs_to(account, endpoint).filter(|(_, row)| is_older(row.event)).collect();
+        let of_lane = self.fan_outs_to(account, endpoint);
+        let older: Vec<_> = of_lane.filter(|(_, row)| is_older(row.event) && is_meant(row)).collect();
         let ended: Vec<_> = older.into_iter().filter(|(_, row)| row.obeys(Steer::Cancel)).map(|(id, _)| id).collect();
         for id in &ended {
             if let Some(row) = self.fan_outs.get_mut(&(account, *id)) {

@@ -15,7 +15,7 @@ use webinar::{Announced, AnnouncedSession, Series, SeriesId, SessionId};
 use wire::{AccountId, EndpointId, EventId, FanOutId};
 
 use super::Model;
-use super::tables::{EndpointRow, EventRow, FanOutRow, Forgotten, SeriesRow, Tables, newest_first};
+use super::tables::{EventRow, FanOutRow, Forgotten, SeriesRow, Tables, newest_first};
 
 #[async_trait]
 impl Catalog for Model {
@@ -111,6 +111,8 @@ impl Tables {
             let row = FanOutRow {
                 event,
                 endpoint: *endpoint,
+                repeats: None,
+                revived: BTreeMap::new(),
                 position: self.events_ever,
                 state: FanOutState::Running,
                 cursor: Place::default(),
@@ -215,6 +217,7 @@ impl Tables {
                 FanOutProgress {
                     id: *id,
                     endpoint: fan_out.endpoint,
+                    replay: fan_out.repeats.as_ref().map(|repeats| (repeats.replay, repeats.listed.map(|_| 1))),
                     state: fan_out.state,
                     delivered: fan_out.delivered,
                     retrying: count(|state| matches!(state, ExceptionState::Retrying { .. })),
@@ -226,7 +229,7 @@ impl Tables {
                     }) + fan_out.forgotten.called_off,
                     erased: count(|state| matches!(state, ExceptionState::Erased { .. })) + fan_out.forgotten.erased,
                     ahead: self.ahead(account, fan_out),
-                    per_minute: lane.and_then(EndpointRow::per_minute),
+                    per_minute: lane.and_then(|lane| lane.per_minute(fan_out.rate())),
                 }
             })
             .collect();
@@ -236,10 +239,11 @@ impl Tables {
     /// Deliveries of earlier fan-outs to the same endpoint that have not begun.
     fn ahead(&self, account: AccountId, fan_out: &FanOutRow) -> u64 {
         let of_lane = self.fan_outs_to(account, fan_out.endpoint).map(|(_, row)| row);
-        let earlier = of_lane.filter(|row| row.is_running() && row.position < fan_out.position);
+        let earlier = of_lane.filter(|row| row.is_running() && row.position < fan_out.position && row.rate().is_none());
         let waiting = earlier.map(|row| {
             let event = self.events.get(&(account, row.event));
-            event.and_then(|event| event.detail.summary.audience).map_or(0, |audience| audience - row.cursor.index)
+            let audience = row.listed().map(|_| 1).or(event.and_then(|event| event.detail.summary.audience));
+            audience.map_or(0, |audience| audience - row.cursor.index)
         });
         if fan_out.is_running() { waiting.sum() } else { 0 }
     }

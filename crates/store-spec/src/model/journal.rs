@@ -62,7 +62,7 @@ fn is_wanted(filter: &DeliveryFilter, delivery: &DeliverySummary) -> bool {
 
 impl Tables {
     /// The whole log of an account, in order.
-    fn log(&self, account: AccountId) -> Vec<(DeliveryCursor, DeliverySummary)> {
+    pub(super) fn log(&self, account: AccountId) -> Vec<(DeliveryCursor, DeliverySummary)> {
         let mut log = Vec::new();
         for ((_, id), row) in self.fan_outs.iter().filter(|((owner, _), _)| *owner == account) {
             let at = |part, participant| DeliveryCursor { fan_out: *id, part, participant };

@@ -10,7 +10,7 @@ use provider::lane::LaneState;
 use provider::segment;
 use store::{
     Due, Exception, ExceptionState, FanOut, FanOutState, FanOutWork, LaneWork, Lanes, LastFailure, Lease, Member,
-    OPEN_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement, StoreError, StoreResult,
+    OPEN_FAN_OUTS_MAX, OutdatedReplay, Recipient, Retry, Room, Settled, Settlement, StoreError, StoreResult,
 };
 use wire::{AccountId, FanOutId, NodeId};
 
@@ -60,21 +60,25 @@ impl Lanes for Model {
         let (endpoint, signal) = (row.endpoint.clone(), row.signal);
         tables.leased(lease)?;
         let of_lane = tables.fan_outs_to(lease.account, lease.endpoint).filter(|(_, row)| row.is_running());
-        let mut open: Vec<_> = of_lane.map(|(id, row)| (row.position, id, row.event)).collect();
+        let (mut open, mut paced): (Vec<_>, Vec<_>) = of_lane
+            .map(|(id, row)| (row.position, id, row.event, row.rate().is_some()))
+            .partition(|(.., is_paced)| !is_paced);
         open.sort();
+        paced.sort();
         open.truncate(OPEN_FAN_OUTS_MAX);
-        for (.., event) in &open {
+        open.extend(paced.into_iter().take(1));
+        for (.., event, _) in &open {
             if let Some(row) = tables.events.get_mut(&(lease.account, *event)) {
                 row.detail.summary.audience = Some(row.audience.len() as u64);
             }
         }
-        let fan_outs = open.into_iter().filter_map(|(_, id, _)| tables.work_on(lease.account, id)).collect();
+        let fan_outs = open.into_iter().filter_map(|(_, id, ..)| tables.work_on(lease.account, id)).collect();
         Ok(LaneWork { endpoint, fan_outs, signal })
     }
 
     async fn fan_out(&self, account: AccountId, id: FanOutId) -> StoreResult<Option<FanOut>> {
         let tables = self.tables();
-        Ok(tables.with_event(account, id).map(|(_, event)| fan_out(id, event)))
+        Ok(tables.with_event(account, id).map(|(row, event)| fan_out(id, row, event)))
     }
 
     async fn audience_page(
@@ -85,8 +89,9 @@ impl Lanes for Model {
         limit: usize,
     ) -> StoreResult<Vec<Member>> {
         let tables = self.tables();
-        let (_, event) = tables.with_event(account, fan_out).ok_or(StoreError::Missing("the fan-out"))?;
-        let next = event.audience.iter().filter(|number| **number > after.participant).take(limit);
+        let (row, event) = tables.with_event(account, fan_out).ok_or(StoreError::Missing("the fan-out"))?;
+        let audience = row.listed().map_or_else(|| event.audience.clone(), |only| vec![only]);
+        let next = audience.iter().filter(|number| **number > after.participant).take(limit);
         Ok((after.index + 1..)
             .zip(next)
             .map(|(index, number)| {
@@ -144,7 +149,7 @@ impl Tables {
     }
 
     fn settle(&mut self, lease: Lease, settlement: &Settlement) -> StoreResult<()> {
-        let Tables { fan_outs, people, .. } = self;
+        let Tables { fan_outs, people, replays, .. } = self;
         let mut change = |id: FanOutId, change: &mut dyn FnMut(&mut FanOutRow)| {
             if let Some(row) = fan_outs.get_mut(&(lease.account, id)) {
                 change(row);
@@ -193,6 +198,9 @@ impl Tables {
         for (id, number) in &settlement.recovered {
             change(*id, &mut |row| {
                 row.exceptions.remove(number);
+                if let Some(replay) = row.revived.remove(number).and_then(|id| replays.get_mut(&(lease.account, id))) {
+                    replay.delivered += 1;
+                }
             });
         }
         if let Some(notice) = &settlement.notice {
@@ -209,6 +217,9 @@ impl Tables {
     fn has_newer(&self, account: AccountId, fan_out: FanOutId, participant: u64) -> bool {
         let Some((row, event)) = self.with_event(account, fan_out) else { return false };
         let of_lane = self.fan_outs_to(account, row.endpoint).filter_map(|(id, _)| self.with_event(account, id));
+        if row.repeats.as_ref().is_some_and(|repeats| repeats.outdated == OutdatedReplay::Allowed) {
+            return false;
+        }
         let own = &event.detail.summary;
         of_lane
             .map(|(row, event)| (row, &event.detail.summary))
@@ -228,7 +239,7 @@ impl Tables {
         let mut finished_beyond: Vec<u64> = tried.filter(|number| *number > row.cursor.participant).collect();
         finished_beyond.sort_unstable();
         finished_beyond.dedup();
-        Some(FanOutWork { fan_out: fan_out(id, event), cursor: row.cursor, finished_beyond })
+        Some(FanOutWork { fan_out: fan_out(id, row, event), cursor: row.cursor, finished_beyond })
     }
 
     fn recipient(&self, account: AccountId, place: Place) -> Option<Recipient> {
@@ -237,10 +248,13 @@ impl Tables {
     }
 }
 
-fn fan_out(id: FanOutId, event: &EventRow) -> FanOut {
+fn fan_out(id: FanOutId, row: &FanOutRow, event: &EventRow) -> FanOut {
     let (detail, summary) = (&event.detail, &event.detail.summary);
     FanOut {
         id,
+        origin: row.repeats.as_ref().map_or(id, |repeats| repeats.origin),
+        replay: row.repeats.as_ref().map(|repeats| repeats.replay),
+        rate: row.rate(),
         event: summary.id,
         event_type: summary.event,
         trigger: summary.trigger,
@@ -248,6 +262,6 @@ fn fan_out(id: FanOutId, event: &EventRow) -> FanOut {
         version: summary.version,
         series_part: detail.series_part.clone(),
         attendee_instant: detail.attendee_instant,
-        audience: summary.audience.unwrap_or(0),
+        audience: row.listed().map(|_| 1).or(summary.audience).unwrap_or(0),
     }
 }

@@ -10,11 +10,11 @@ use provider::pace::Rate;
 use provider::segment::Entry;
 use store::{
     Account, AuditRecord, Endpoint, EndpointSwitch, EventDetail, Exception, ExceptionState, FanOutState, Group,
-    KeyRecord, Mango, Page, ParticipantRecord, Retention, SeriesRecord, SourceRecord, StoreError, StoreResult,
-    SubscriptionRecord, Targets,
+    KeyRecord, Mango, OutdatedReplay, Page, ParticipantRecord, Retention, SeriesRecord, SourceRecord, StoreError,
+    StoreResult, SubscriptionRecord, Targets,
 };
 use webinar::{Announced, MangoId, SeriesId, SessionId};
-use wire::{AccountId, EndpointId, EventId, FanOutId, NoticeId, SubscriptionId};
+use wire::{AccountId, EndpointId, EventId, FanOutId, NoticeId, ReplayId, SubscriptionId};
 
 #[derive(Debug, Default)]
 pub(super) struct Tables {
@@ -30,6 +30,7 @@ pub(super) struct Tables {
     pub(super) subscriptions: BTreeMap<(AccountId, SubscriptionId), SubscriptionRecord>,
     pub(super) fan_outs: BTreeMap<(AccountId, FanOutId), FanOutRow>,
     pub(super) notices: BTreeMap<(AccountId, NoticeId), super::notices::NoticeRow>,
+    pub(super) replays: BTreeMap<(AccountId, ReplayId), super::replays::ReplayRow>,
     pub(super) sources: Vec<SourceRecord>,
     pub(super) messages: Vec<super::inbox::MessageRow>,
     /// The last number given to a message.
@@ -78,7 +79,11 @@ pub(super) struct EndpointRow {
 pub(super) struct FanOutRow {
     pub(super) event: EventId,
     pub(super) endpoint: EndpointId,
-    /// The number of its event among all.
+    /// Of a replay: which, what it repeats, and whom.
+    pub(super) repeats: Option<Repeats>,
+    /// Rows that a replay has put into the queue.
+    pub(super) revived: BTreeMap<u64, ReplayId>,
+    /// The number of its event or its replay among all.
     pub(super) position: usize,
     pub(super) state: FanOutState,
     pub(super) cursor: Place,
@@ -91,6 +96,17 @@ pub(super) struct FanOutRow {
     pub(super) is_logged: bool,
     /// Deliveries that are counted, but no longer in the log.
     pub(super) forgotten: Forgotten,
+}
+
+/// What a fan-out of a replay has of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Repeats {
+    pub(super) replay: ReplayId,
+    pub(super) origin: FanOutId,
+    pub(super) listed: Option<u64>,
+    pub(super) rate: Option<Rate>,
+    pub(super) outdated: OutdatedReplay,
+    pub(super) created_at: Timestamp,
 }
 
 impl Tables {
@@ -161,11 +177,20 @@ impl Tables {
 }
 
 impl EndpointRow {
-    /// People reached in a minute, while anything leaves.
-    pub(super) fn per_minute(&self) -> Option<u32> {
+    /// Neither failing nor ended, nor paused.
+    pub(super) fn is_at_work(&self) -> bool {
         let is_well = matches!(self.endpoint.health, LaneState::Healthy { .. } | LaneState::SlowStart { .. });
-        let expected = self.per_minute.or(self.endpoint.settings.rate.map(Rate::per_minute));
-        expected.filter(|_| is_well && self.endpoint.switch == EndpointSwitch::On)
+        is_well && self.endpoint.switch == EndpointSwitch::On
+    }
+
+    /// People reached in a minute by a fan-out that may reach `at_most`, while anything leaves.
+    pub(super) fn per_minute(&self, at_most: Option<Rate>) -> Option<u32> {
+        let expected = match (self.per_minute, at_most.map(Rate::per_minute)) {
+            (Some(measured), Some(at_most)) => Some(measured.min(at_most)),
+            (None, Some(at_most)) => Some(at_most),
+            (measured, None) => measured.or(self.endpoint.settings.rate.map(Rate::per_minute)),
+        };
+        expected.filter(|_| self.is_at_work())
     }
 }
 
@@ -183,6 +208,18 @@ impl FanOutRow {
         let is_open = |state| matches!(state, ExceptionState::Retrying { .. } | ExceptionState::Held { .. });
         !matches!(self.state, FanOutState::Running | FanOutState::Paused)
             && !self.exceptions.values().any(|exception| is_open(exception.state))
+    }
+
+    pub(super) fn rate(&self) -> Option<Rate> {
+        self.repeats.as_ref().and_then(|repeats| repeats.rate)
+    }
+
+    pub(super) fn listed(&self) -> Option<u64> {
+        self.repeats.as_ref().and_then(|repeats| repeats.listed)
+    }
+
+    pub(super) fn is_of(&self, replay: ReplayId) -> bool {
+        self.repeats.as_ref().is_some_and(|repeats| repeats.replay == replay)
     }
 
     pub(super) fn is_running(&self) -> bool {

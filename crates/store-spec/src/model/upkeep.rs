@@ -54,7 +54,9 @@ impl Tables {
     fn forget_log(&mut self, account: AccountId, before: Timestamp) -> usize {
         let events = &self.events;
         let is_old = |row: &FanOutRow| {
-            events.get(&(account, row.event)).is_some_and(|event| event.detail.summary.created_at < before)
+            let of_replay = row.repeats.as_ref().map(|repeats| repeats.created_at);
+            let of_event = events.get(&(account, row.event)).map(|event| event.detail.summary.created_at);
+            of_replay.or(of_event).is_some_and(|created_at| created_at < before)
         };
         let of_account = self.fan_outs.iter_mut().filter(|((owner, _), _)| *owner == account).map(|(_, row)| row);
         let mut gone = 0;

@@ -7,8 +7,8 @@ use wire::AccountId;
 use super::Disk;
 use crate::audience::Audience;
 use crate::{
-    audit, backlog, catalog, due, erasures, failures, inbox, journal, lanes, notices, rules, secrets, subscriptions,
-    upkeep,
+    audit, backlog, catalog, due, erasures, failures, inbox, journal, lanes, notices, replays, rules, secrets,
+    subscriptions, upkeep,
 };
 
 #[test]
@@ -35,11 +35,30 @@ fn orders_find_what_they_change_by_index() {
 }
 
 #[test]
+fn replays_find_what_failed_and_how_it_stands_by_index() {
+    let plans = Plans::new();
+    plans.of(replays::DUE).goes_by(&["replay USING INDEX replay_due"]);
+    plans.of(replays::WAITING).goes_by(&["exception USING COVERING INDEX exception_replayed"]);
+    plans.of(&replays::open_sql()).goes_by(&["r USING INDEX replay_open", "f USING INDEX fan_out_by_replay"]);
+    plans.of(replays::NEWER).goes_by(&["n USING INDEX fan_out_by_series"]);
+    plans.of(replays::FAILED_FAN_OUTS).goes_by(&["fan_out USING INDEX fan_out_failed"]);
+    plans.of(replays::FAILED_FAN_OUTS_OF_EVENT).goes_by(&["fan_out USING INDEX fan_out_by_event"]);
+    plans.of(&replays::failed_sql("participant")).goes_by(&["exception USING PRIMARY KEY"]);
+    plans.of(&replays::revive_sql()).goes_by(&["exception USING PRIMARY KEY", "fan_out USING PRIMARY KEY"]);
+    let ways = ["r USING PRIMARY KEY", "x USING COVERING INDEX exception_replayed", "f USING INDEX fan_out_by_replay"];
+    plans.of(&replays::replay_sql()).goes_by(&ways);
+    plans.of(&backlog::supersede_sql("fan_out_replayed")).goes_by(&["fan_out USING INDEX fan_out_replayed"]);
+}
+
+#[test]
 fn what_a_crash_left_is_found_by_range() {
     let plans = Plans::new();
     plans.of(lanes::SEGMENTS_BEYOND).goes_by(&["segment USING INDEX segment_by_range"]);
     plans.of(lanes::EXCEPTIONS_BEYOND).goes_by(&["exception USING PRIMARY KEY"]);
-    plans.of(&lanes::open_sql()).goes_by(&["f USING INDEX fan_out_running", "e USING INDEX sqlite_autoindex_event_1"]);
+    for pace in ["null", "not null"] {
+        let ways = ["f USING INDEX fan_out_running", "e USING INDEX sqlite_autoindex_event_1"];
+        plans.of(&lanes::open_sql(pace)).goes_by(&ways);
+    }
 }
 
 #[test]

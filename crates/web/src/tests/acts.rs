@@ -48,10 +48,16 @@ async fn looking_failing_and_trying_out_are_no_acts() {
 
 /// Routes that change nothing by themselves: a test send, a mark on one's own notice, an announcement where no rules have
 /// changed, and the erasing by number, which is the same as by address.
-const NO_ACTS: [&str; 4] = [
+const NO_ACTS: [&str; 9] = [
     "/api/v1/endpoints/{id}/test",
     "/api/v1/notices/{id}/read",
     "/api/v1/webinars/{id}/announce",
+    // Orders to replays are noted, which has a test of its own.
+    "/api/v1/deliveries/{id}/replay",
+    "/api/v1/replays",
+    "/api/v1/replays/{id}/pause",
+    "/api/v1/replays/{id}/resume",
+    "/api/v1/replays/{id}/cancel",
     "/api/v1/participants/{id}",
 ];
 

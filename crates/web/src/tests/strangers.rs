@@ -28,8 +28,11 @@ pub(super) async fn belongings(world: &World) -> BTreeMap<&'static str, String> 
     }
     let message = world.get("/api/v1/inbox/messages").await.is(200)["data"][0]["id"].clone();
     let notice = world.notice_of(registered["endpoint"]["id"].as_str().unwrap()).await;
+    let again = format!("/api/v1/deliveries/{}/replay", text(&delivery));
+    let replay = world.call("POST", &again).await.is(201);
     BTreeMap::from([
         ("notices", notice),
+        ("replays", text(&replay["id"])),
         ("mangoes", mango),
         ("participants", "1".to_owned()),
         ("webinars", text(&saved["id"])),

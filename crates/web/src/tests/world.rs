@@ -119,6 +119,7 @@ impl World {
             zones: Zones::bundled(),
             targets: Arc::new(TargetPolicy::default()),
             lanes_hint: Arc::new(Notify::new()),
+            replays_hint: Arc::new(Notify::new()),
             test_send: None,
             readiness: Arc::new(|| Box::pin(async { Ok(()) })),
             settings,

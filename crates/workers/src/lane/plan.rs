@@ -1,6 +1,7 @@
 //! What a lane is to send next: retries that are due, then its fan-outs in order, read ahead page by page.
 
 mod in_hand;
+mod retries;
 mod sweep;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -11,14 +12,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use provider::frontier::Place;
 use store::{
-    Due, Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member, OPEN_FAN_OUTS_MAX, Recipient,
-    Retry, Settlement, StoreResult,
+    Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member, OPEN_FAN_OUTS_MAX, Recipient, Retry,
+    Settlement, StoreResult,
 };
 use webinar::SeriesId;
 use wire::FanOutId;
 
 use super::sender::{Errand, Letter};
 use in_hand::InHand;
+use retries::read_retries;
 use sweep::{Straggler, Sweep};
 
 /// Participants read in one query at most: a few milliseconds of sending, a few hundred kilobytes.
@@ -27,6 +29,8 @@ const PAGE_SIZE_MAX: usize = 512;
 const WINDOWS_IN_A_PAGE: usize = 8;
 /// Retries fetched in one query.
 const RETRIES_AT_ONCE: usize = 256;
+/// Fan-outs with a pace of their own that are open at a time.
+const PACED_FAN_OUTS_MAX: usize = 1;
 /// Letters of swept fan-outs kept for their retries; each may hold 400 KB.
 const LETTERS_KEPT_MAX: usize = 16;
 /// A straggler's row is due after any attempt must have ended.
@@ -113,13 +117,16 @@ impl Plan {
 
     /// Takes up fan-outs where they stand, as far as they are new and there is room; holds those no longer to be worked
     /// on.
-    pub(crate) fn open(&mut self, fan_outs: Vec<FanOutWork>) {
+    pub(crate) fn open(&mut self, fan_outs: Vec<FanOutWork>, now: Duration) {
         for sweep in &mut self.sweeps {
             sweep.go_on_if(fan_outs.iter().any(|work| work.fan_out.id == sweep.id()));
         }
         for work in fan_outs {
-            if self.open_sweeps().count() < OPEN_FAN_OUTS_MAX && self.taken_up.insert(work.fan_out.id) {
-                self.sweeps.push_back(Sweep::new(work));
+            // One with a pace of its own may take days: it keeps no place from the others.
+            let places = if work.fan_out.rate.is_some() { PACED_FAN_OUTS_MAX } else { OPEN_FAN_OUTS_MAX };
+            let taken = self.open_sweeps().filter(|sweep| sweep.is_paced() == work.fan_out.rate.is_some()).count();
+            if taken < places && self.taken_up.insert(work.fan_out.id) {
+                self.sweeps.push_back(Sweep::new(work, now));
             }
         }
     }
@@ -128,8 +135,12 @@ impl Plan {
         self.sweeps.iter().filter(|sweep| !sweep.is_swept() && !sweep.is_held())
     }
 
-    /// The next delivery to attempt, if one is at hand.
-    pub(crate) fn next(&mut self) -> Option<Errand> {
+    fn unpaced_sweeps(&self) -> impl Iterator<Item = &Sweep> {
+        self.open_sweeps().filter(|sweep| !sweep.is_paced())
+    }
+
+    /// The next delivery to attempt, if one is at hand that may leave at `now` on the clock of the paces.
+    pub(crate) fn next(&mut self, now: Duration) -> Option<Errand> {
         while let Some((letter, retry)) = self.retries.pop_front() {
             let Recipient { place, participant } = retry.recipient;
             if self.must_wait(&letter, place.participant) {
@@ -140,7 +151,19 @@ impl Plan {
             self.retried.take((letter.fan_out.series, place.participant));
             return Some(Errand { letter, place, participant, attempt: retry.attempt, charged: retry.charged });
         }
-        (0..self.sweeps.len()).find_map(|index| self.next_of(index))
+        (0..self.sweeps.len()).find_map(|index| {
+            if self.sweeps[index].wait(now).is_some() {
+                return None;
+            }
+            let errand = self.next_of(index)?;
+            self.sweeps[index].note_pace(now);
+            Some(errand)
+        })
+    }
+
+    /// How long until the next of a fan-out that waits for its own pace.
+    pub(crate) fn wait(&self, now: Duration) -> Option<Duration> {
+        self.open_sweeps().filter_map(|sweep| sweep.wait(now)).min()
     }
 
     fn next_of(&mut self, index: usize) -> Option<Errand> {
@@ -238,9 +261,9 @@ impl Plan {
 
     /// Asks for fan-outs that came later, where there is room and no more to read: a straggler must not hold them up.
     pub(crate) fn want_work(&mut self) {
-        let is_read = self.open_sweeps().all(|sweep| !sweep.has_more_pages() && sweep.waiting() == 0);
-        let open = self.open_sweeps().count();
-        self.work_wanted |= is_read && open > 0 && open < OPEN_FAN_OUTS_MAX;
+        let is_read = self.unpaced_sweeps().all(|sweep| !sweep.has_more_pages() && sweep.waiting() == 0);
+        let is_any_open = self.open_sweeps().next().is_some();
+        self.work_wanted |= is_read && is_any_open && self.unpaced_sweeps().count() < OPEN_FAN_OUTS_MAX;
     }
 
     /// The owner has given an order: asks for everything anew, and keeps back what has not begun.
@@ -322,12 +345,13 @@ impl Plan {
     }
 
     fn read_page(&self) -> Option<Fetching> {
-        let waiting: usize = self.open_sweeps().map(Sweep::waiting).sum();
-        let sweep = self.sweeps.iter().find(|sweep| sweep.has_more_pages())?;
-        // Sending never waits for reading.
-        if waiting >= self.page_size / 2 {
-            return None;
-        }
+        // Sending never waits for reading, nor for what waits for its own pace.
+        let waiting: usize = self.unpaced_sweeps().map(Sweep::waiting).sum();
+        let is_wanted = |sweep: &&Sweep| {
+            let waiting = if sweep.is_paced() { sweep.waiting() } else { waiting };
+            sweep.has_more_pages() && waiting < self.page_size / 2
+        };
+        let sweep = self.sweeps.iter().find(is_wanted)?;
         let (lanes, account, asked_for) = (self.lanes.clone(), self.lease.account, self.page_size);
         let (fan_out, read_to, reading) = (sweep.id(), sweep.read_to(), self.reading);
         Some(Box::pin(async move {
@@ -345,10 +369,10 @@ impl Plan {
     }
 
     /// Takes in what a query brought.
-    pub(crate) fn take_in(&mut self, fetched: Fetched) {
+    pub(crate) fn take_in(&mut self, fetched: Fetched, now: Duration) {
         self.fetching = None;
         match fetched {
-            Fetched::Work(work) => self.open(work.fan_outs),
+            Fetched::Work(work) => self.open(work.fan_outs, now),
             // Somebody may have been erased since it was read, or an order given: it is read again.
             Fetched::Page { reading, .. } | Fetched::Retries { reading, .. } if reading != self.reading => {}
             Fetched::Page { fan_out, members, asked_for, .. } => {
@@ -391,38 +415,6 @@ impl Plan {
         }
         self.letters.insert(letter.fan_out.id, letter.clone());
     }
-}
-
-/// Retries that are due, each with the letter of its fan-out.
-async fn read_retries(
-    lanes: Arc<dyn Lanes>,
-    lease: Lease,
-    (now, limit): (Timestamp, usize),
-    mut letters: Letters,
-    reading: u64,
-) -> StoreResult<Fetched> {
-    let (mut found, mut loaded) = (Vec::new(), 0);
-    let Due { retries, signal } = lanes.due_retries(lease, now, limit).await?;
-    let mut more_from = (retries.len() >= limit).then_some(now);
-    for retry in retries {
-        let letter = match letters.get(&retry.fan_out) {
-            Some(letter) => letter.clone(),
-            None if loaded >= LETTERS_KEPT_MAX => {
-                more_from = Some(now);
-                break;
-            }
-            None => {
-                // A fan-out goes only after the last of its rows, so this row is gone too by now.
-                let Some(fan_out) = lanes.fan_out(lease.account, retry.fan_out).await? else { continue };
-                let letter = Arc::new(Letter::new(fan_out));
-                letters.insert(retry.fan_out, letter.clone());
-                loaded += 1;
-                letter
-            }
-        };
-        found.push((letter, retry));
-    }
-    Ok(Fetched::Retries { signal, reading, found, more_from })
 }
 
 #[cfg(test)]

@@ -92,6 +92,9 @@ impl Letter {
         set(headers::FANFARE_SERIES_VERSION, fan_out.version.to_string());
         set(headers::FANFARE_FANOUT, fan_out.id.to_string());
         set(headers::FANFARE_TOTAL, fan_out.audience.to_string());
+        if let Some(replay) = fan_out.replay {
+            set(headers::FANFARE_REPLAY, replay.to_string());
+        }
         common.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         common.insert(USER_AGENT, HeaderValue::from_static(concat!("Fanfare/", env!("CARGO_PKG_VERSION"))));
         Letter { fan_out, headers: common }
@@ -146,7 +149,8 @@ impl Sender {
     pub(crate) fn request(&self, errand: &Errand) -> Option<(HeaderMap, Bytes)> {
         let letter = &errand.letter;
         let body = letter.body(&errand.participant);
-        let id = MessageId::new(letter.fan_out.id, ParticipantNumber::new(errand.place.participant).ok()?).text();
+        // A replay repeats the ids of what it repeats: that is what receivers recognise it by.
+        let id = MessageId::new(letter.fan_out.origin, ParticipantNumber::new(errand.place.participant).ok()?).text();
         let now = self.clock.now();
         let timestamp = now.as_second();
         let signature = self.signing.signer_at(now).sign(&id, timestamp, &body);

@@ -9,6 +9,7 @@ mod failure;
 mod janitor;
 mod notices;
 mod receiver;
+mod replays;
 mod rules;
 mod secrets;
 mod test_send;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use egress::{Egress, Limits, Resolve};
 use jiff::{SignedDuration, Timestamp};
@@ -19,12 +20,12 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
 use webinar::{EventType, MangoId, Participant, RuleUpdate, Series, SeriesDraft, SeriesId, SeriesPart, Trigger, Zones};
 use wire::{AccountId, EndpointId, ErasureId, EventId, NodeId, SigningSecret, SubscriptionId};
-use workers::{Bounds, Context, LaneSupervisor, NoticeSender, RuleWatcher, TestSender, Turn};
+use workers::{Bounds, Context, LaneSupervisor, NoticeSender, ReplayTurner, RuleWatcher, TestSender, Turn};
 
 use crate::receiver::Receiver;
 
 /// Three days would take a test too long.
-const DISABLE_AFTER: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+const DISABLE_AFTER: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const ACCOUNT: AccountId = AccountId::from_u32(1);
 const MANGO: MangoId = MangoId::from_bytes([9; 12]);
 pub(crate) const SERIES: SeriesId = SeriesId::from_bytes([8; 12]);
@@ -60,6 +61,7 @@ pub(crate) struct World {
     context: Context,
     supervisor: LaneSupervisor,
     notices: NoticeSender,
+    replays: ReplayTurner,
     versions: u32,
     _directory: TempDir,
 }
@@ -84,9 +86,11 @@ impl World {
             bounds: Bounds { disable_after: DISABLE_AFTER, ..Bounds::default() },
         };
         let (stop, stopped) = watch::channel(false);
+        let replays = replay_turner(&store, &clock, &context, Arc::new(Notify::new()), stopped.clone());
         let supervisor = LaneSupervisor::new(context.clone(), NodeId::from_bytes([1; 16]), stopped);
         let notices = NoticeSender::new(Arc::new(store.clone()), context.clone(), stop.subscribe());
-        let world = World { store, clock, stop, context, supervisor, notices, versions: 0, _directory: directory };
+        let world =
+            World { store, clock, stop, context, supervisor, notices, replays, versions: 0, _directory: directory };
         world.people(count).await;
         world
     }
@@ -217,11 +221,32 @@ impl World {
         TestSender::new(self.context.clone(), Zones::bundled()).send(&endpoint).await.unwrap()
     }
 
+    /// Gives each replay that is due its turn.
+    pub(crate) async fn turn_replays(&mut self) {
+        self.replays.turn().await.unwrap();
+    }
+
+    pub(crate) fn chance(&self) -> Arc<dyn Chance> {
+        self.context.chance.clone()
+    }
+
+    /// Runs lanes and replays as a server does; the hint of the replays, and what stops both.
+    pub(crate) fn run_in_the_background(&self) -> (Arc<Notify>, watch::Sender<bool>) {
+        let (stop, stopped) = watch::channel(false);
+        let hint = Arc::new(Notify::new());
+        tokio::spawn(
+            LaneSupervisor::new(self.context.clone(), NodeId::from_bytes([3; 16]), stopped.clone()).run(Duration::ZERO),
+        );
+        tokio::spawn(replay_turner(&self.store, &self.clock, &self.context, hint.clone(), stopped).run());
+        (hint, stop)
+    }
+
     /// A process that takes over: it knows nothing but the store, and the old one's leases have ended.
     pub(crate) async fn restart(&mut self) {
         self.advance(60).await;
         let (stop, stopped) = watch::channel(false);
         self.stop = stop;
+        self.replays = replay_turner(&self.store, &self.clock, &self.context, Arc::new(Notify::new()), stopped.clone());
         self.supervisor = LaneSupervisor::new(self.context.clone(), NodeId::from_bytes([2; 16]), stopped);
     }
 
@@ -276,6 +301,16 @@ impl World {
 
 fn vault(chance: &Arc<dyn Chance>) -> Vault {
     Vault::new([SealingKey::from_bytes([1; 32])], chance.clone()).unwrap()
+}
+
+fn replay_turner(
+    store: &SqliteStore,
+    clock: &Arc<HandClock>,
+    context: &Context,
+    hint: Arc<Notify>,
+    stopped: watch::Receiver<bool>,
+) -> ReplayTurner {
+    ReplayTurner::new(Arc::new(store.clone()), clock.clone(), hint, context.hint.clone(), stopped)
 }
 
 fn serde_json_draft(version: u32) -> SeriesDraft {

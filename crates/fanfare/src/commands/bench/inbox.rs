@@ -100,6 +100,7 @@ fn context(store: &SqliteStore) -> web::Context {
         zones: Zones::bundled(),
         targets: Arc::new(TargetPolicy::default()),
         lanes_hint: Arc::new(Notify::new()),
+        replays_hint: Arc::new(Notify::new()),
         test_send: None,
         readiness: Arc::new(move || {
             let store = readiness.clone();

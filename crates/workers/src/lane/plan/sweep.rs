@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use provider::frontier::{Frontier, Place};
+use provider::pace::{Pace, Rate};
 use store::{FanOutWork, Member, Recipient};
 use wire::FanOutId;
 
@@ -34,6 +36,8 @@ pub(crate) struct Sweep {
     ended: Ended,
     /// Whom the cursor has passed while a request to them was on its way.
     stragglers: Vec<u64>,
+    /// Of a replay that is to be slower than its endpoint may be.
+    pace: Option<(Rate, Pace)>,
 }
 
 /// Whether its owner lets it go on.
@@ -94,7 +98,9 @@ enum Pages {
 }
 
 impl Sweep {
-    pub(crate) fn new(work: FanOutWork) -> Sweep {
+    /// Begins where the work stands, at `now` on the clock of the paces.
+    pub(crate) fn new(work: FanOutWork, now: Duration) -> Sweep {
+        let rate = work.fan_out.rate;
         Sweep {
             letter: Arc::new(Letter::new(work.fan_out)),
             frontier: Frontier::new(work.cursor),
@@ -112,6 +118,7 @@ impl Sweep {
             known: Known { committing: work.cursor, committed: work.cursor, to_queries: work.cursor },
             ended: Ended::default(),
             stragglers: Vec::new(),
+            pace: rate.map(|rate| (rate, Pace::rested(now))),
         }
     }
 
@@ -121,6 +128,24 @@ impl Sweep {
 
     pub(crate) fn letter(&self) -> &Arc<Letter> {
         &self.letter
+    }
+
+    /// It has a pace of its own.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.pace.is_some()
+    }
+
+    /// How long its own pace holds up the next of those that wait.
+    pub(crate) fn wait(&self, now: Duration) -> Option<Duration> {
+        let (rate, pace) = self.pace.filter(|_| !self.waiting.is_empty() || !self.aside.is_empty())?;
+        Some(pace.wait(rate, now)).filter(|wait| !wait.is_zero())
+    }
+
+    /// Notes that one of them leaves.
+    pub(crate) fn note_pace(&mut self, now: Duration) {
+        if let Some((rate, pace)) = &mut self.pace {
+            pace.note(*rate, now);
+        }
     }
 
     pub(crate) fn waiting(&self) -> usize {

@@ -22,6 +22,9 @@ impl Plan {
         let fan_out = FanOut {
             id: FanOutId::from_bytes([version as u8; 16]),
             event: EventId::from_bytes([version as u8; 16]),
+            origin: FanOutId::from_bytes([version as u8; 16]),
+            replay: None,
+            rate: None,
             event_type: EventType::WebinarCreatedRecurring,
             trigger: Trigger::Updated,
             series: SeriesId::from_bytes([9; 12]),
@@ -32,7 +35,7 @@ impl Plan {
         };
         let id = fan_out.id;
         let finished_beyond = finished_beyond.to_vec();
-        self.open(vec![FanOutWork { fan_out, cursor: Place::default(), finished_beyond }]);
+        self.open(vec![FanOutWork { fan_out, cursor: Place::default(), finished_beyond }], Duration::ZERO);
         self.sweeps.iter_mut().for_each(|sweep| sweep.go_on_if(true));
         let sweep = self.sweeps.iter_mut().find(|sweep| sweep.id() == id).expect("taken up");
         sweep.take_in(people.iter().zip(1..).map(|(number, index)| member(*number, index)).collect(), PAGE_SIZE);
@@ -40,7 +43,7 @@ impl Plan {
 
     /// Everything that may be sent now, as version and participant.
     fn next_ones(&mut self) -> Vec<(u32, u64)> {
-        let errands = std::iter::from_fn(|| self.next());
+        let errands = std::iter::from_fn(|| self.next(Duration::ZERO));
         errands.map(|errand| (errand.letter.fan_out.version, errand.place.participant)).collect()
     }
 }
@@ -53,7 +56,7 @@ fn member(participant: u64, index: u64) -> Member {
 #[tokio::test]
 async fn a_query_that_brings_nothing_new_is_not_asked_again_at_once() {
     let mut plan = plan();
-    plan.take_in(Fetched::Retries { signal: 0, reading: 0, found: Vec::new(), more_from: Some(NOW) });
+    plan.take_in(Fetched::Retries { signal: 0, reading: 0, found: Vec::new(), more_from: Some(NOW) }, Duration::ZERO);
     plan.fetch_ahead();
     assert!(plan.fetching().is_none());
 

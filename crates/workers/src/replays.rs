@@ -1,0 +1,78 @@
+//! The replay loop: gives each replay that revives failed deliveries its turn, at its pace, a chunk at a time. Replays
+//! that resend need no loop: their fan-outs are the lanes' work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use provider::replay::{LOOK_AGAIN_AFTER, turn};
+use store::{Clock, ReplayState, Replays, StoreResult};
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+
+/// Replays that have a turn at a time: some tens of milliseconds of the writer. The others are due for longer then, and
+/// come first.
+const REPLAYS_AT_ONCE: usize = 32;
+/// Hints are lost when a process dies, and commands give none; a replay begins at most this late.
+const POLL_INTERVAL_MAX: Duration = Duration::from_secs(1);
+
+/// Gives replays their turns.
+pub struct ReplayTurner {
+    replays: Arc<dyn Replays>,
+    clock: Arc<dyn Clock>,
+    /// Poked when a replay has been started or resumed.
+    hint: Arc<Notify>,
+    /// Poked by us when deliveries have become due.
+    lanes_hint: Arc<Notify>,
+    stop: watch::Receiver<bool>,
+}
+
+impl ReplayTurner {
+    /// A loop over `replays` that ends when `stop` holds `true`, or nobody is left to say so. It listens to `hint` and
+    /// pokes `lanes_hint`.
+    pub fn new(
+        replays: Arc<dyn Replays>,
+        clock: Arc<dyn Clock>,
+        hint: Arc<Notify>,
+        lanes_hint: Arc<Notify>,
+        stop: watch::Receiver<bool>,
+    ) -> ReplayTurner {
+        ReplayTurner { replays, clock, hint, lanes_hint, stop }
+    }
+
+    /// Runs until told to stop. A turn is one transaction, so there is nothing to finish.
+    pub async fn run(mut self) {
+        while !*self.stop.borrow() && self.stop.has_changed().is_ok() {
+            let pause = match self.turn().await {
+                Ok(0) => POLL_INTERVAL_MAX,
+                Ok(_) => LOOK_AGAIN_AFTER,
+                Err(error) => {
+                    tracing::error!(%error, "replays could not go on; trying again");
+                    POLL_INTERVAL_MAX
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = self.stop.changed() => {}
+                () = self.hint.notified() => {}
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// One turn for each replay that is due; how many had one.
+    pub async fn turn(&mut self) -> StoreResult<usize> {
+        let now = self.clock.now();
+        let due = self.replays.due_replays(now, REPLAYS_AT_ONCE).await?;
+        for replay in &due {
+            let turn = turn(replay.rate, replay.waiting, replay.due_at, now);
+            let revived = self.replays.revive(*replay, turn, now).await?;
+            if revived.deliveries > 0 {
+                self.lanes_hint.notify_one();
+            }
+            if revived.state == ReplayState::Done {
+                tracing::info!(account = %replay.account, replay = %replay.id, "a replay has put everything into the queue");
+            }
+        }
+        Ok(due.len())
+    }
+}
