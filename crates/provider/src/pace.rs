@@ -78,6 +78,11 @@ impl Pace {
         self.even_next.saturating_sub(now).saturating_sub(ahead_max)
     }
 
+    /// Keeps to another rate from `now` on: what the former one still had to wait for does not count.
+    pub fn fit(&mut self, rate: Rate, now: Duration) {
+        self.even_next = self.even_next.min(now + rate.interval() * rate.burst());
+    }
+
     /// Notes that a request leaves at `now`.
     pub fn note(&mut self, rate: Rate, now: Duration) {
         self.even_next = self.even_next.max(now) + rate.interval();
@@ -138,6 +143,15 @@ mod tests {
         assert!(pace.is_rested(much_later));
         let sent = (0..100).filter(|_| take(&mut pace, rate, much_later)).count();
         assert_eq!(sent, 3);
+    }
+
+    #[test]
+    fn a_faster_rate_holds_at_once() {
+        let (slow, fast, mut pace) = (rate(1, 10_000), rate(6_000, 100), Pace::rested(START));
+        (0..10_000).for_each(|_| pace.note(slow, START));
+        assert!(pace.wait(fast, START) > Duration::from_secs(86_400));
+        pace.fit(fast, START);
+        assert!(pace.wait(fast, START) <= Duration::from_millis(10));
     }
 
     #[test]

@@ -108,12 +108,16 @@ impl Lanes for SqliteStore {
     async fn work(&self, lease: Lease) -> StoreResult<LaneWork> {
         // Counted on a reader: a million people take a tenth of a second, which no writer may wait for. One lane at a
         // time, so that the many lanes of one save do not all count the same people.
-        let counting = self.counting.lock().await;
-        let counted = self.readers.read(move |connection| count_audiences(connection, lease)).await?;
-        if !counted.is_empty() {
-            self.writer.write(move |connection| save_audiences(connection, lease.account, &counted)).await?;
+        let is_any_uncounted =
+            self.readers.read(move |connection| Ok(!uncounted(connection, lease)?.is_empty())).await?;
+        if is_any_uncounted {
+            let counting = self.counting.lock().await;
+            let counted = self.readers.read(move |connection| count_audiences(connection, lease)).await?;
+            if !counted.is_empty() {
+                self.writer.write(move |connection| save_audiences(connection, lease.account, &counted)).await?;
+            }
+            drop(counting);
         }
-        drop(counting);
         let vault = self.vault.clone();
         self.readers.read(move |connection| open_work(connection, &vault, lease)).await
     }
@@ -287,6 +291,12 @@ fn finished_beyond(connection: &Connection, account: AccountId, work: &FanOutWor
 }
 
 fn count_audiences(connection: &Connection, lease: Lease) -> StoreResult<Vec<(EventId, u64)>> {
+    let uncounted = uncounted(connection, lease)?;
+    uncounted.into_iter().map(|(event, audience)| Ok((event, audience.count(connection)?))).collect()
+}
+
+/// The next events of a lane whose audience has not been counted.
+fn uncounted(connection: &Connection, lease: Lease) -> StoreResult<Vec<(EventId, Audience)>> {
     if signal(connection, lease).is_err() {
         // Whose lane it is not has nothing to count, and is told so with the work.
         return Ok(Vec::new());
@@ -301,9 +311,7 @@ fn count_audiences(connection: &Connection, lease: Lease) -> StoreResult<Vec<(Ev
                  and per_minute is not null order by position limit 1))"
     );
     let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);
-    let uncounted =
-        list(connection, &sql, values, |row| Ok((row.get::<_, Id<_>>(0)?.0, read_audience(row, lease.account)?)))?;
-    uncounted.into_iter().map(|(event, audience)| Ok((event, audience.count(connection)?))).collect()
+    list(connection, &sql, values, |row| Ok((row.get::<_, Id<_>>(0)?.0, read_audience(row, lease.account)?)))
 }
 
 fn save_audiences(connection: &Connection, account: AccountId, counted: &[(EventId, u64)]) -> StoreResult<()> {

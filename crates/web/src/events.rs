@@ -142,6 +142,15 @@ pub(crate) struct OrderQuery {
     endpoint: Option<String>,
 }
 
+/// The same for going on.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ResumeQuery {
+    endpoint: Option<String>,
+    /// Although a newer version of the webinar was announced meanwhile.
+    even_if_outdated: Option<bool>,
+}
+
 /// Holds the event back: nothing of it leaves, everything is kept.
 pub(crate) async fn pause(app: State<AppState>, caller: Caller, id: Path<String>, query: QueryOf<OrderQuery>) -> Reply {
     steer(app, caller, id, query, Steer::Pause).await
@@ -152,9 +161,28 @@ pub(crate) async fn resume(
     app: State<AppState>,
     caller: Caller,
     id: Path<String>,
-    query: QueryOf<OrderQuery>,
+    QueryOf(query): QueryOf<ResumeQuery>,
 ) -> Reply {
-    steer(app, caller, id, query, Steer::Resume).await
+    if !query.even_if_outdated.unwrap_or_default() {
+        refuse_outdated(&app, &caller, &id).await?;
+    }
+    steer(app, caller, id, QueryOf(OrderQuery { endpoint: query.endpoint }), Steer::Resume).await
+}
+
+/// An old version must not follow a newer one unless its owner says so.
+async fn refuse_outdated(app: &AppState, caller: &Caller, id: &str) -> Result<(), Problem> {
+    let id: EventId = parse_id(id, "event")?;
+    let event = app.store().event(caller.account, id).await?.ok_or_else(|| Problem::not_found("event"))?.summary;
+    let newest = app.store().series(caller.account, event.series).await?.map_or(0, |series| series.version);
+    if newest <= event.version {
+        return Ok(());
+    }
+    let detail = format!(
+        "version {newest} of the webinar was announced after this version {}, and would be followed by it; cancel this \
+         event, or resume it with ?evenIfOutdated=true",
+        event.version
+    );
+    Err(Problem::conflict("outdated", detail))
 }
 
 /// Calls off what has not arrived.
@@ -176,6 +204,11 @@ async fn steer(
 ) -> Reply {
     let id: EventId = parse_id(&id, "event")?;
     let endpoint: Option<EndpointId> = parse_filter("endpoint", query.endpoint.as_deref())?;
+    if endpoint.is_some() {
+        let event = app.store().event(caller.account, id).await?.ok_or_else(|| Problem::not_found("event"))?;
+        let is_told = event.summary.fan_outs.iter().any(|fan_out| Some(fan_out.endpoint) == endpoint);
+        is_told.then_some(()).ok_or_else(|| Problem::not_found("endpoint, among those that this event goes to,"))?;
+    }
     let act = match steer {
         Steer::Pause => Act::EventPause,
         Steer::Resume => Act::EventResume,

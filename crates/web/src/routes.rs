@@ -102,7 +102,7 @@ pub(crate) fn table() -> Vec<Route> {
         route(Provider, POST, "/api/v1/subscriptions", REGISTER, subscriptions::create),
         route(Provider, GET, "/api/v1/subscriptions", READ, subscriptions::list),
         route(Provider, GET, "/api/v1/subscriptions/{id}", READ, subscriptions::show),
-        route(Provider, DELETE, "/api/v1/subscriptions/{id}", REGISTER, subscriptions::delete),
+        route(Provider, DELETE, "/api/v1/subscriptions/{id}", MANAGE, subscriptions::delete),
         route(Provider, GET, "/api/v1/endpoints", READ, endpoints::list),
         route(Provider, GET, "/api/v1/endpoints/{id}", READ, endpoints::show),
         route(Provider, PATCH, "/api/v1/endpoints/{id}", MANAGE, endpoints::amend),

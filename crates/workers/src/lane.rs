@@ -170,16 +170,20 @@ impl Lane {
         self.is_paused = work.endpoint.switch == EndpointSwitch::Paused;
         self.settings = work.endpoint.settings;
         self.concurrency.set_max(self.settings.concurrency_max);
+        if let Some(rate) = self.settings.rate {
+            self.pace.fit(rate, self.shared.paces.now());
+        }
     }
 
     /// Starts attempts as far as window, pace and the share of the process reach. Where the pace holds it up, says for
     /// how long.
     fn fill(&mut self, sender: &Sender) -> Option<Duration> {
         let mut next_slot = None;
+        self.plan.note_quiet();
         if self.may_send() {
             let now = self.context.clock.now();
             let window = self.health.window(self.concurrency.limit(), now) as usize;
-            self.plan.read_for(window);
+            self.plan.read_for(window, self.settings.rate);
             let kind = match self.health {
                 LaneState::Open { .. } => AttemptKind::Probe,
                 LaneState::Healthy { .. }
@@ -307,6 +311,8 @@ impl Lane {
                     sender.renew_secrets(&work.endpoint)?;
                     self.take_over_health(work.endpoint.health);
                 }
+                // It may be this very query that brings the order.
+                self.hear(work.signal);
                 self.obey(&work);
                 self.plan.take_in(Fetched::Work(work), self.shared.paces.now());
             }
@@ -336,7 +342,11 @@ impl Lane {
 
     /// The owner may have said that the endpoint is well again.
     fn take_over_health(&mut self, health: LaneState) {
-        if health == LaneState::default() && self.stored_health != health && !self.commit.is_under_way() {
+        // What was read before our last commit says less than we know.
+        let is_current = !self.commit.is_under_way() && self.plan.knows_all_commits();
+        // Where the store knew of no failing, there was nothing to forgive: what we have learned since stands.
+        let was_failing = !matches!(self.stored_health, LaneState::Healthy { .. });
+        if health == LaneState::default() && was_failing && is_current {
             (self.health, self.stored_health) = (health, health);
             self.concurrency = Concurrency::new(self.settings.concurrency_max);
         }
@@ -399,6 +409,8 @@ impl Lane {
 
     /// Commits what is left, such as fan-outs that ended with the last page, and gives the lane back.
     async fn finish(mut self) -> StoreResult<()> {
+        // What is still being read is of no use, and may hold what others wait for.
+        self.plan.stop_reading();
         self.settle();
         if let Some(settling) = self.commit.under_way() {
             settling.await?;

@@ -16,6 +16,8 @@ use crate::{Context, LEASE_FOR};
 
 /// Lanes one node works on at a time: together with the window this bounds its memory and its open sockets.
 const LANES_MAX: usize = 4_096;
+/// Lanes claimed in one transaction; no account gets more beyond its share.
+const CLAIMED_AT_ONCE: usize = 256;
 /// Lanes of one account among them: endpoints of one that hang leave places for those of the others.
 const LANES_OF_ACCOUNT_MAX: usize = LANES_MAX / 2;
 /// Hints are lost when a process dies, so we also poll; a delivery waits at most this long.
@@ -65,9 +67,14 @@ impl LaneSupervisor {
     /// stays owed in the store.
     pub async fn run(mut self, drain: Duration) {
         while !self.is_stopped() {
-            if let Err(error) = self.turn().await {
-                tracing::error!(%error, "lanes could not be claimed; trying again");
-                sleep(POLL_INTERVAL_MAX).await;
+            match self.turn().await {
+                // There may be more at once.
+                Ok(started) if started >= CLAIMED_AT_ONCE => continue,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, "lanes could not be claimed; trying again");
+                    sleep(POLL_INTERVAL_MAX).await;
+                }
             }
             self.wait().await;
         }
@@ -83,11 +90,13 @@ impl LaneSupervisor {
         if self.is_stopped() {
             return Ok(0);
         }
-        let claimed = match room {
+        let mut is_any_account_full = false;
+        let claimed = match room.min(CLAIMED_AT_ONCE) {
             0 => Vec::new(),
             lanes => {
                 let full_accounts = self.of_account.iter().filter(|(_, lanes)| **lanes >= LANES_OF_ACCOUNT_MAX);
-                let full_accounts = full_accounts.map(|(account, _)| *account).collect();
+                let full_accounts: Vec<_> = full_accounts.map(|(account, _)| *account).collect();
+                is_any_account_full = !full_accounts.is_empty();
                 let room = Room { lanes, full_accounts };
                 self.context.lanes.claim(self.node, self.context.clock.now(), LEASE_FOR, room).await?
             }
@@ -96,7 +105,7 @@ impl LaneSupervisor {
         // One that was held back for so long that we have claimed its lane again is over.
         leases.retain(|held| !claimed.iter().any(|lease| key(lease) == key(held)));
         leases.extend(claimed);
-        self.shared.is_crowded.store(leases.len() >= room, Ordering::Relaxed);
+        self.shared.is_crowded.store(leases.len() >= room || is_any_account_full, Ordering::Relaxed);
         if !leases.is_empty() {
             FailPoint::LaneAfterClaim.pass();
         }
@@ -129,6 +138,10 @@ impl LaneSupervisor {
                 tracing::warn!(endpoint = %lease.endpoint, %error, "a lane was left; it is taken up again when it is due");
                 if matches!(error, StoreError::Unwritable(_) | StoreError::Busy(_)) {
                     give_back(&context, lease).await;
+                }
+                // The lane is due again at once, and may fail again at once: not faster than we would look by ourselves.
+                if !matches!(error, StoreError::Fenced) {
+                    sleep(POLL_INTERVAL_MAX).await;
                 }
             }
         });

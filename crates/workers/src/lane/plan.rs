@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use provider::frontier::Place;
+use provider::pace::Rate;
 use store::{
     Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member, OPEN_FAN_OUTS_MAX, Recipient, Retry,
     Settlement, StoreResult,
@@ -25,6 +26,8 @@ use sweep::{Straggler, Sweep};
 
 /// Participants read in one query at most: a few milliseconds of sending, a few hundred kilobytes.
 const PAGE_SIZE_MAX: usize = 512;
+/// An endpoint with a rate has this many pages read in a minute, or more.
+const PAGES_A_MINUTE: usize = 6;
 /// As many windows are read at once: an endpoint that takes little should not hold much.
 const WINDOWS_IN_A_PAGE: usize = 8;
 /// Retries fetched in one query.
@@ -262,8 +265,7 @@ impl Plan {
     /// Asks for fan-outs that came later, where there is room and no more to read: a straggler must not hold them up.
     pub(crate) fn want_work(&mut self) {
         let is_read = self.unpaced_sweeps().all(|sweep| !sweep.has_more_pages() && sweep.waiting() == 0);
-        let is_any_open = self.open_sweeps().next().is_some();
-        self.work_wanted |= is_read && is_any_open && self.unpaced_sweeps().count() < OPEN_FAN_OUTS_MAX;
+        self.work_wanted |= is_read && self.unpaced_sweeps().count() < OPEN_FAN_OUTS_MAX;
     }
 
     /// The owner has given an order: asks for everything anew, and keeps back what has not begun.
@@ -278,8 +280,22 @@ impl Plan {
     }
 
     /// As many requests may be in flight: reads ahead accordingly.
-    pub(crate) fn read_for(&mut self, window: usize) {
-        self.page_size = (window * WINDOWS_IN_A_PAGE).clamp(WINDOWS_IN_A_PAGE, PAGE_SIZE_MAX);
+    pub(crate) fn read_for(&mut self, window: usize, rate: Option<Rate>) {
+        // Contact data are those of the sending: at a slow pace not much is read long before.
+        let paced = rate.map_or(PAGE_SIZE_MAX, |rate| rate.per_minute() as usize / PAGES_A_MINUTE);
+        self.page_size = (window * WINDOWS_IN_A_PAGE).min(paced).clamp(WINDOWS_IN_A_PAGE, PAGE_SIZE_MAX);
+    }
+
+    /// Nothing that was read before a commit is still to come.
+    pub(crate) fn knows_all_commits(&self) -> bool {
+        !self.has_committed
+    }
+
+    /// While nothing is being read, whatever is read next knows all that is committed.
+    pub(crate) fn note_quiet(&mut self) {
+        if self.fetching.is_none() {
+            self.begin_query();
+        }
     }
 
     /// Ends the query under way: the store cannot answer.

@@ -248,7 +248,12 @@ impl Lanes for FaultyLanes {
     async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Due> {
         self.simulation.stir();
         let hurry = if self.simulation.sabotage == Sabotage::HurriesRetries { HURRY } else { Duration::ZERO };
-        let due = self.read(self.simulation.store.due_retries(lease, now + hurry, limit)).await?;
+        let due = self.read(self.simulation.store.due_retries(lease, now + hurry, limit)).await;
+        if matches!(due, Err(StoreError::Fenced)) {
+            self.simulation.saw(Sometimes::FencedRead);
+            self.excuse(lease, "its retries were refused");
+        }
+        let due = due?;
         if due.retries.len() == limit {
             self.simulation.saw(Sometimes::ManyRetries);
         }

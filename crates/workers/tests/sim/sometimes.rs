@@ -22,6 +22,7 @@ sometimes! {
     TwoNodes = "two processes worked on one store",
     TakenOver = "a lane was taken from an owner that still lived",
     FencedSettle = "a stale owner's outcomes were refused",
+    FencedRead = "a stale owner's question was refused",
     FencedRenew = "a stale owner's renewal was refused",
     ClaimUnheard = "a lane was leased, and nobody was told",
     BusySettle = "the store was too busy for outcomes",

@@ -197,7 +197,10 @@ impl Sweep {
     /// Nothing is left to do here now, and every query knows that.
     pub(crate) fn is_over(&self) -> bool {
         let has_stopped = self.is_told_swept || self.is_held();
-        has_stopped && self.frontier.is_clear() && self.known.to_queries == self.last_given
+        has_stopped
+            && self.stragglers.is_empty()
+            && self.frontier.is_clear()
+            && self.known.to_queries == self.last_given
     }
 
     /// True once: everyone has been tried.

@@ -147,8 +147,10 @@ impl Oracle {
         require(has_waited, || {
             format!("a request was sent at {now}, but the endpoint was to rest until {not_before:?}")
         })?;
-        if session.closed_at.is_some_and(|closed_at| closed_at < now) {
-            let (since, in_flight) = (now.duration_since(session.rests_from), session.in_flight.len());
+        if let Some(closed_at) = session.closed_at.filter(|closed_at| *closed_at < now) {
+            // A clock that went back before the lane closed, and is right again, has waited long enough by itself.
+            let from = session.rests_from.min(closed_at);
+            let (since, in_flight) = (now.duration_since(from), session.in_flight.len());
             require(in_flight == 0 && since.unsigned_abs() >= PROBE_DISTANCE, || {
                 format!("a failing endpoint was sent a request after {since:#}, with {in_flight} others on their way")
             })?;
