@@ -24,7 +24,7 @@ use provider::pace::Pace;
 use provider::settings::EndpointSettings;
 use store::{DisabledBecause, EndpointSwitch, FailPoint, LaneWork, Lease, NewNotice, Settled, StoreError, StoreResult};
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 use wire::NoticeId;
 
 use crate::{Context, LEASE_FOR};
@@ -122,7 +122,7 @@ impl Lane {
     pub(crate) async fn run(mut self) -> StoreResult<()> {
         let mut sender = self.open().await?;
         let mut flush = steady(FLUSH_INTERVAL);
-        let mut housekeeping = steady(HOUSEKEEPING_INTERVAL);
+        let mut housekeeping = steady_from(self.housekeeping_begins(), HOUSEKEEPING_INTERVAL);
         loop {
             let next_slot = self.fill(&sender);
             if self.in_flight.is_empty() && self.may_settle() {
@@ -145,6 +145,12 @@ impl Lane {
             }
         }
         self.finish().await
+    }
+
+    /// Lanes that open together, as those of one save do, do not all ask the store in the same moment.
+    fn housekeeping_begins(&self) -> Instant {
+        let [.., last] = *self.lease.endpoint.as_bytes();
+        self.opened_at + HOUSEKEEPING_INTERVAL * u32::from(last) / 256
     }
 
     async fn open(&mut self) -> StoreResult<Sender> {
@@ -423,7 +429,11 @@ impl Lane {
 }
 
 fn steady(period: Duration) -> Interval {
-    let mut interval = interval(period);
+    steady_from(Instant::now(), period)
+}
+
+fn steady_from(start: Instant, period: Duration) -> Interval {
+    let mut interval = interval_at(start, period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
 }
