@@ -3,6 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 use wire::AccountId;
 
+use store::{PAGE_SIZE_MAX, Page, StoreResult};
+
 use crate::commands::account::AccountCommand;
 use crate::commands::audit::AuditCommand;
 use crate::commands::backup::BackupArgs;
@@ -104,8 +106,21 @@ pub(crate) struct LimitArg {
 }
 
 impl LimitArg {
-    pub(crate) fn rows(&self) -> usize {
-        usize::try_from(self.limit).unwrap_or(usize::MAX)
+    /// Reads a list to its end, or to the limit, page by page: `read` is given where to go on and how many to bring.
+    pub(crate) async fn gather<T, Cursor>(
+        &self,
+        mut read: impl AsyncFnMut(Option<Cursor>, usize) -> StoreResult<Page<T, Cursor>>,
+    ) -> StoreResult<Vec<T>> {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let (mut items, mut after) = (Vec::new(), None);
+        loop {
+            let page = read(after, PAGE_SIZE_MAX.min(limit - items.len())).await?;
+            items.extend(page.items);
+            after = page.next;
+            if after.is_none() || items.len() >= limit {
+                return Ok(items);
+            }
+        }
     }
 }
 

@@ -13,8 +13,8 @@ use provider::pace::Rate;
 use provider::segment;
 use rusqlite::{Connection, Row};
 use store::{
-    Due, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member, OPEN_FAN_OUTS_MAX, Recipient, Retry, Room, Settled,
-    Settlement, StoreError, StoreResult, Vault,
+    Due, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member, OPEN_FAN_OUTS_MAX, PACED_FAN_OUTS_MAX, Recipient, Retry,
+    Room, Settled, Settlement, StoreError, StoreResult, Vault,
 };
 use webinar::{MangoId, SeriesId, Zones};
 use wire::{AccountId, EventId, FanOutId, NodeId};
@@ -194,7 +194,7 @@ pub(crate) fn audience_of_event(
 fn open_work(connection: &Connection, vault: &Vault, lease: Lease) -> StoreResult<LaneWork> {
     let endpoint = subscriptions::endpoint(connection, vault, lease.account, lease.endpoint)?
         .ok_or(StoreError::Missing("the endpoint"))?;
-    let signal = signal(connection, lease)?;
+    let signal = signal_of(connection, lease)?;
     let read = |row: &Row<'_>| {
         let cursor =
             Place { participant: row.get::<_, i64>(1)?.unsigned_abs(), index: row.get::<_, i64>(2)?.unsigned_abs() };
@@ -202,14 +202,15 @@ fn open_work(connection: &Connection, vault: &Vault, lease: Lease) -> StoreResul
     };
     let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);
     let mut fan_outs = list(connection, &open_sql("null"), values, read)?;
-    fan_outs.extend(list(connection, &open_sql("not null"), (values.0, values.1, 1), read)?);
+    fan_outs.extend(list(connection, &open_sql("not null"), (values.0, values.1, PACED_FAN_OUTS_MAX as i64), read)?);
     for work in &mut fan_outs {
         work.finished_beyond = finished_beyond(connection, lease.account, work)?;
     }
     Ok(LaneWork { endpoint, fan_outs, signal })
 }
 
-fn signal(connection: &Connection, lease: Lease) -> StoreResult<u64> {
+/// The owner's orders so far; `Fenced` where the lane is no longer ours.
+pub(crate) fn signal_of(connection: &Connection, lease: Lease) -> StoreResult<u64> {
     let sql = "select signal from lane where account = ?1 and endpoint = ?2 and epoch = ?3 and lease_until is not null";
     let key = (number(lease.account), lease.endpoint.as_bytes(), lease.epoch.cast_signed());
     let signal = find(connection, sql, key, |row| row.get::<_, i64>(0))?.ok_or(StoreError::Fenced)?;
@@ -242,7 +243,7 @@ fn due_retries(
         let is_outdated = !even_if_outdated && newer.reached(retry.recipient.place.participant, series, version)?;
         retries.push(Retry { is_outdated, ..retry });
     }
-    Ok(Due { retries, signal: signal(connection, lease)? })
+    Ok(Due { retries, signal: signal_of(connection, lease)? })
 }
 
 /// Which versions of series came after which, asked once for each; most series have no newer one.
@@ -297,7 +298,7 @@ fn count_audiences(connection: &Connection, lease: Lease) -> StoreResult<Vec<(Ev
 
 /// The next events of a lane whose audience has not been counted.
 fn uncounted(connection: &Connection, lease: Lease) -> StoreResult<Vec<(EventId, Audience)>> {
-    if signal(connection, lease).is_err() {
+    if signal_of(connection, lease).is_err() {
         // Whose lane it is not has nothing to count, and is told so with the work.
         return Ok(Vec::new());
     }
@@ -308,9 +309,10 @@ fn uncounted(connection: &Connection, lease: Lease) -> StoreResult<Vec<(EventId,
                  and per_minute is null order by position limit ?3)
              union all select event from (
                  select event from fan_out where account = ?1 and endpoint = ?2 and state = 'running'
-                 and per_minute is not null order by position limit 1))"
+                 and per_minute is not null order by position limit ?4))"
     );
-    let values = (number(lease.account), lease.endpoint.as_bytes(), OPEN_FAN_OUTS_MAX as i64);
+    let (unpaced, paced) = (OPEN_FAN_OUTS_MAX as i64, PACED_FAN_OUTS_MAX as i64);
+    let values = (number(lease.account), lease.endpoint.as_bytes(), unpaced, paced);
     list(connection, &sql, values, |row| Ok((row.get::<_, Id<_>>(0)?.0, read_audience(row, lease.account)?)))
 }
 

@@ -3,17 +3,18 @@
 use jiff::Timestamp;
 use provider::lane::LaneState;
 use rusqlite::Connection;
-use store::{Exception, ExceptionState, Lease, Settled, Settlement, StoreError, StoreResult};
+use store::{Exception, ExceptionState, Lease, Settled, Settlement, StoreResult};
 use wire::FanOutId;
 
 use crate::backlog::align;
 use crate::columns::{find, millis, number, run};
 use crate::failures;
+use crate::lanes::signal_of;
 use crate::notices::raise;
 
 /// Writes a settlement, or nothing where the lane has another owner.
 pub(crate) fn settle(connection: &Connection, lease: Lease, settlement: &Settlement) -> StoreResult<Settled> {
-    let signal = check_epoch(connection, lease)?;
+    let signal = signal_of(connection, lease)?;
     save_segments(connection, lease, settlement)?;
     save_cursors(connection, lease, settlement)?;
     for exception in &settlement.exceptions {
@@ -48,13 +49,6 @@ fn recover(connection: &Connection, lease: Lease, fan_out: FanOutId, participant
     let Some(replay) = replay else { return Ok(()) };
     let sql = "update replay set delivered = delivered + 1 where account = ?1 and replay = ?2";
     run(connection, sql, (number(lease.account), replay))
-}
-
-fn check_epoch(connection: &Connection, lease: Lease) -> StoreResult<u64> {
-    let sql = "select signal from lane where account = ?1 and endpoint = ?2 and epoch = ?3 and lease_until is not null";
-    let key = (number(lease.account), lease.endpoint.as_bytes(), lease.epoch.cast_signed());
-    let signal = find(connection, sql, key, |row| row.get::<_, i64>(0))?.ok_or(StoreError::Fenced)?;
-    Ok(signal.unsigned_abs())
 }
 
 fn save_segments(connection: &Connection, lease: Lease, settlement: &Settlement) -> StoreResult<()> {

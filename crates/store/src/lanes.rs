@@ -18,6 +18,8 @@ use crate::{Endpoint, NewNotice, StoreResult};
 
 /// Fan-outs of one lane that are opened at a time. Each may carry 400 KB of payload; the others wait their turn.
 pub const OPEN_FAN_OUTS_MAX: usize = 4;
+/// Fan-outs with a pace of their own that are opened beside them: they must hold up nobody.
+pub const PACED_FAN_OUTS_MAX: usize = 1;
 
 /// The right to work on a lane. Every write carries its epoch; a stale one changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

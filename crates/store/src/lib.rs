@@ -48,7 +48,7 @@ pub use journal::{
 };
 pub use lanes::{
     Due, Exception, ExceptionState, FailedAttempt, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member,
-    OPEN_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement,
+    OPEN_FAN_OUTS_MAX, PACED_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement,
 };
 pub use notices::{
     DisabledBecause, NewNotice, NoticeAttempt, NoticeDelivery, NoticeDeliveryState, NoticeErrand, NoticeLease,

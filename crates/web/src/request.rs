@@ -39,7 +39,7 @@ impl<T: DeserializeOwned> OptionalFromRequest<AppState> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Option<JsonBody<T>>, Problem> {
-        if request.headers().get(CONTENT_TYPE).is_none() && request.body().is_end_stream() {
+        if request.body().is_end_stream() {
             return Ok(None);
         }
         <JsonBody<T> as FromRequest<AppState>>::from_request(request, app).await.map(Some)

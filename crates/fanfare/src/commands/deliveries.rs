@@ -6,7 +6,7 @@ mod show;
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
-use store::{DeliveryFilter, DeliveryStatus, DeliverySummary, Journal, PAGE_SIZE_MAX, Roster};
+use store::{DeliveryFilter, DeliveryStatus, DeliverySummary, Journal, Roster};
 use store_sqlite::SqliteStore;
 use wire::{AccountId, EndpointId, EventId};
 
@@ -89,16 +89,8 @@ async fn list(args: DeliveryListArgs) -> anyhow::Result<()> {
         },
         status: args.status.map(DeliveryStatus::from),
     };
-    let (mut rows, mut after) = (Vec::new(), None);
-    let limit = args.limit.rows();
-    while rows.len() < limit {
-        let page = store.deliveries(account, filter, after, PAGE_SIZE_MAX.min(limit - rows.len())).await?;
-        rows.extend(page.items.into_iter().map(DeliveryRow::from));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+    let found = args.limit.gather(async |after, limit| store.deliveries(account, filter, after, limit).await).await?;
+    let rows: Vec<_> = found.into_iter().map(DeliveryRow::from).collect();
     output::print_list(args.output.format(), &rows, "no delivery matches; those not tried yet are in no list")
 }
 

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use receiver::KeptHeaders;
 use serde::Serialize;
-use store::{Inbox, Message, MessageContent, MessageFilter, PAGE_SIZE_MAX};
+use store::{Inbox, Message, MessageContent, MessageFilter};
 use wire::{InboxMessageId, SourceId};
 
 use crate::cli::{AccountArg, LimitArg, ListArgs};
@@ -74,16 +74,8 @@ async fn list(args: MessageListArgs) -> anyhow::Result<()> {
     let store = args.database.open_to_read()?;
     let account = the_account(&store, args.account.account).await?.id;
     let filter = MessageFilter { source: args.source };
-    let (mut rows, mut after) = (Vec::new(), None);
-    let limit = args.limit.rows();
-    while rows.len() < limit {
-        let page = store.messages(account, filter, after, PAGE_SIZE_MAX.min(limit - rows.len())).await?;
-        rows.extend(page.items.into_iter().map(MessageRow::from));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+    let found = args.limit.gather(async |after, limit| store.messages(account, filter, after, limit).await).await?;
+    let rows: Vec<_> = found.into_iter().map(MessageRow::from).collect();
     output::print_list(args.output.format(), &rows, "no message yet")
 }
 

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use store::{NoticeRecord, NoticeSubject, Notices, PAGE_SIZE_MAX};
+use store::{NoticeRecord, NoticeSubject, Notices};
 
 use crate::cli::{AccountArg, LimitArg, ListArgs};
 use crate::database::{DatabaseArgs, the_account};
@@ -32,18 +32,10 @@ pub(crate) struct NoticeListArgs {
 /// Does it.
 pub(crate) async fn run(command: NoticesCommand) -> anyhow::Result<()> {
     let NoticesCommand::List(args) = command;
-    let store = args.database.open_existing()?;
+    let store = args.database.open_to_read()?;
     let account = the_account(&store, args.account.account).await?.id;
-    let (mut rows, mut after) = (Vec::new(), None);
-    let limit = args.limit.rows();
-    while rows.len() < limit {
-        let page = store.notices(account, after, PAGE_SIZE_MAX.min(limit - rows.len())).await?;
-        rows.extend(page.items.into_iter().map(NoticeRow::from));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+    let found = args.limit.gather(async |after, limit| store.notices(account, after, limit).await).await?;
+    let rows: Vec<_> = found.into_iter().map(NoticeRow::from).collect();
     output::print_list(args.output.format(), &rows, "there is no notice; nothing needs you")
 }
 

@@ -94,7 +94,7 @@ impl Who {
 }
 
 async fn show(args: ShowArgs) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
+    let store = args.database.open_to_read()?;
     let account = the_account(&store, args.account.account).await?.id;
     let found = match args.who.whom() {
         Whom::Number(number) => store.participant(account, number).await?,

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use provider::pace::Rate;
 use serde::Serialize;
 use store::{
-    Act, Audit, Chance, Clock, Foreseen, NewReplay, OPEN_REPLAYS_MAX, OutdatedReplay, PAGE_SIZE_MAX, Replay,
-    ReplayScope, Replays, Started, Steer,
+    Act, Audit, Chance, Clock, Foreseen, NewReplay, OPEN_REPLAYS_MAX, OutdatedReplay, Replay, ReplayScope, Replays,
+    Started, Steer,
 };
 use store_sqlite::SqliteStore;
 use wire::{AccountId, DeliveryId, EndpointId, EventId, ReplayId};
@@ -192,23 +192,18 @@ fn is_wanted(deliveries: u64) -> anyhow::Result<bool> {
 }
 
 async fn list(args: ReplayListArgs) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
+    let store = args.database.open_to_read()?;
     let account = the_account(&store, args.account.account).await?.id;
-    let (mut rows, mut after) = (Vec::new(), None);
-    let limit = args.limit.rows();
-    while rows.len() < limit {
-        let page = store.replays(account, after, PAGE_SIZE_MAX.min(limit - rows.len())).await?;
-        rows.extend(page.items.iter().map(ReplayRow::from));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+    let found = args.limit.gather(async |after, limit| store.replays(account, after, limit).await).await?;
+    let rows: Vec<_> = found.iter().map(ReplayRow::from).collect();
     output::print_list(args.output.format(), &rows, "no replay yet")
 }
 
 async fn one(args: OneArgs, steer: Option<Steer>) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
+    let store = match steer {
+        Some(_) => args.database.open_existing()?,
+        None => args.database.open_to_read()?,
+    };
     let account = the_account(&store, args.account.account).await?.id;
     if let Some(steer) = steer {
         obey(&store, account, args.replay, steer).await?;

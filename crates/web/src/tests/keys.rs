@@ -109,3 +109,14 @@ async fn an_account_has_a_bounded_number_of_good_keys() {
     }
     world.post("/api/v1/keys", json!({"scopes": ["read"]})).await.refuses(409, &[]);
 }
+
+#[tokio::test]
+async fn a_key_that_registers_ends_nobodys_subscription() {
+    let world = World::new().await;
+    let made = world.receiver().await;
+    let (_, key) = new_key(&world, json!({"scopes": ["register"]})).await;
+    let path = format!("/api/v1/subscriptions/{}", made["id"].as_str().unwrap());
+    let request = Request::delete(&path).header("x-api-key", key).body(Body::empty()).unwrap();
+    world.send(request).await.refuses(403, &[]);
+    world.get(&path).await.is(200);
+}

@@ -93,3 +93,28 @@ async fn a_delivery_shows_its_attempts() {
     let not_reached = format!("{}4", &not_reached[..not_reached.len() - 1]);
     world.get(&format!("/api/v1/deliveries/{not_reached}")).await.refuses(404, &[]);
 }
+
+#[tokio::test]
+async fn an_overtaken_event_is_resumed_on_purpose_only() {
+    let (world, saved) = world_with_three_of_four_tried().await;
+    let path = format!("/api/v1/events/{}", saved["event"]["id"].as_str().unwrap());
+    let order = async |order: &str| world.call_with("POST", &format!("{path}/{order}"), json!({})).await;
+    assert_eq!(order("pause").await.is(200)["endpoints"][0]["state"], "paused");
+    assert_eq!(order("resume").await.is(200)["endpoints"][0]["state"], "running");
+    order("pause").await.is(200);
+    let series = format!("/api/v1/webinars/{}", saved["id"].as_str().unwrap());
+    world.call_with("PATCH", &series, json!({"title": "Anew"})).await.is(200);
+    assert!(order("resume").await.refuses(409, &[]).contains("version 2"));
+    assert_eq!(order("resume?evenIfOutdated=true").await.is(200)["endpoints"][0]["state"], "running");
+}
+
+#[tokio::test]
+async fn an_order_to_an_endpoint_that_the_event_does_not_go_to_is_refused() {
+    let (world, saved) = world_with_three_of_four_tried().await;
+    let path = format!("/api/v1/events/{}/cancel", saved["event"]["id"].as_str().unwrap());
+    let elsewhere = format!("{path}?endpoint=ep_01jw3zqk8n7v2t0d5h9rxbmc4e");
+    world.call_with("POST", &elsewhere, json!({})).await.refuses(404, &[]);
+    let told = world.get(path.trim_end_matches("/cancel")).await.is(200);
+    let own = format!("{path}?endpoint={}", told["endpoints"][0]["endpoint"].as_str().unwrap());
+    assert_eq!(world.call_with("POST", &own, json!({})).await.is(200)["endpoints"][0]["state"], "skipped");
+}

@@ -137,3 +137,15 @@ async fn no_route_that_reads_shows_a_secret() {
     }
     assert!(read > 15, "the table is read");
 }
+
+#[tokio::test]
+async fn a_rotation_without_wishes_needs_no_body_whatever_its_type_is_said_to_be() {
+    let (world, path, _) = with_endpoint().await;
+    for media in [None, Some("application/json")] {
+        let mut request = Request::post(format!("{path}/rotate-secret")).header("x-api-key", &world.key);
+        if let Some(media) = media {
+            request = request.header("content-type", media);
+        }
+        world.send(request.body(Body::empty()).unwrap()).await.is(200);
+    }
+}

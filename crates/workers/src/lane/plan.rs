@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use provider::frontier::Place;
 use provider::pace::Rate;
 use store::{
-    Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member, OPEN_FAN_OUTS_MAX, Recipient, Retry,
-    Settlement, StoreResult,
+    Exception, ExceptionState, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member, OPEN_FAN_OUTS_MAX,
+    PACED_FAN_OUTS_MAX, Recipient, Retry, Settlement, StoreResult,
 };
 use webinar::SeriesId;
 use wire::FanOutId;
@@ -32,8 +32,6 @@ const PAGES_A_MINUTE: usize = 6;
 const WINDOWS_IN_A_PAGE: usize = 8;
 /// Retries fetched in one query.
 const RETRIES_AT_ONCE: usize = 256;
-/// Fan-outs with a pace of their own that are open at a time.
-const PACED_FAN_OUTS_MAX: usize = 1;
 /// Letters of swept fan-outs kept for their retries; each may hold 400 KB.
 const LETTERS_KEPT_MAX: usize = 16;
 /// A straggler's row is due after any attempt must have ended.

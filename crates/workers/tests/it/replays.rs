@@ -11,7 +11,7 @@ use store::{
 use tokio::time::Instant;
 use wire::{EventId, ReplayId};
 
-use crate::receiver::{Answer, Receiver};
+use crate::receiver::{Answer, Arrived, Receiver};
 use crate::world::{ACCOUNT, World};
 
 #[tokio::test]
@@ -282,4 +282,24 @@ async fn a_started_replay_begins_when_it_is_told_and_wakes_the_lane() {
     };
     tokio::time::timeout(std::time::Duration::from_millis(700), arrives).await.unwrap();
     stop.send_replace(true);
+}
+
+#[tokio::test]
+async fn a_lane_that_only_sends_slowly_hears_of_an_erasure_all_the_same() {
+    let mut world = World::with_members(3).await;
+    let (receiver, _) = world.subscriber().await;
+    let event = world.save_series().await;
+    world.work().await;
+    let scope = ReplayScope::Event { event, endpoint: None };
+    begin(&world, scope, Rate::steady(60).ok(), OutdatedReplay::Refused).await;
+    world.start_work().await;
+    // The lane has nothing to do for a second then, and what tells it of the erasure is what it reads meanwhile.
+    while world.event(event).await.fan_outs.iter().map(|fan_out| fan_out.delivered).sum::<u64>() < 4 {
+        tokio::task::yield_now().await;
+    }
+    world.erase("Person 3").await;
+    world.finish_work().await;
+    world.work().await;
+    let again: Vec<_> = receiver.arrived().iter().skip(3).map(Arrived::name).collect();
+    assert_eq!(again, ["Person 1", "Person 2"]);
 }
