@@ -3,14 +3,18 @@
 //! No async, no clock, no randomness, no I/O: the caller brings the request and the time.
 
 mod dedupe;
+mod handling;
 mod kept_headers;
 mod naming;
+pub mod reading;
 mod source;
 mod verify;
 
 pub use dedupe::{ContentDigest, DedupeKey};
+pub use handling::{HandlerRate, HandlerRules, HandlerStart, RunFailure, RunFailureKind};
 pub use kept_headers::KeptHeaders;
 pub use naming::PersonMarks;
+pub use reading::{Reading, Subject, WebinarEvent};
 pub use source::{Scheme, Source, SourceError};
 pub use verify::{RawRequest, Verified, verify};
 pub use wire::Rejection;

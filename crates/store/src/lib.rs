@@ -8,6 +8,7 @@
 //! that does not exist is `Missing`, an id that is taken `Exists`.
 
 mod accounts;
+mod agendas;
 mod audit;
 mod backlog;
 mod catalog;
@@ -23,12 +24,14 @@ mod page;
 mod replays;
 mod roster;
 mod rules;
+mod runs;
 mod secrets;
 mod subscriptions;
 mod upkeep;
 mod vault;
 
 pub use accounts::{Account, Accounts, KeyRecord, NewKey, Replacement};
+pub use agendas::{Agenda, Agendas, Calendar, CalendarOf};
 pub use audit::{Act, Actor, Audit, AuditNote, AuditNumber, AuditRecord};
 pub use backlog::{Backlog, ROWS_ALIGNED_MAX, Steer, Steered};
 pub use catalog::{
@@ -61,6 +64,10 @@ pub use replays::{
 };
 pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, ParticipantRecord, Roster, Targets};
 pub use rules::{Compared, Rules, ToCompare};
+pub use runs::{
+    DueRun, HandlerLease, HandlerStanding, Ordered, RunCursor, RunFilter, RunOrder, RunRecord, RunScope, RunSettlement,
+    RunStanding, RunState, Runs, SettledRun, SkipReason,
+};
 pub use secrets::{Rotated, Rotation, Secrets};
 pub use subscriptions::{
     Endpoint, EndpointChange, EndpointSwitch, LastFailure, NewSubscription, Subscribed, SubscriptionRecord,

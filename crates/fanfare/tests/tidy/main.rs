@@ -5,18 +5,38 @@ mod house;
 use house::{House, Member};
 
 /// Which crates of ours each may use. Cargo refuses a circle, this refuses a wrong direction.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("webinar", &[]),
     ("wire", &[]),
     ("provider", &["webinar", "wire"]),
-    ("receiver", &["wire"]),
+    ("receiver", &["webinar", "wire"]),
     ("store", &["webinar", "wire", "provider", "receiver"]),
     ("store-spec", &["store", "webinar", "wire", "provider", "receiver"]),
     ("store-sqlite", &["store", "webinar", "wire", "provider", "receiver"]),
     ("egress", &["provider"]),
-    ("workers", &["store", "webinar", "wire", "provider", "receiver", "egress"]),
+    ("handlers", &["store", "webinar", "wire", "provider", "receiver", "egress"]),
+    ("workers", &["store", "webinar", "wire", "provider", "receiver", "egress", "handlers"]),
     ("web", &["store", "webinar", "wire", "provider", "receiver"]),
-    ("fanfare", &["web", "workers", "egress", "store", "store-sqlite", "webinar", "wire", "provider", "receiver"]),
+    (
+        "inbox",
+        &["web", "workers", "handlers", "egress", "store", "store-sqlite", "webinar", "wire", "provider", "receiver"],
+    ),
+    (
+        "fanfare",
+        &[
+            "inbox",
+            "web",
+            "workers",
+            "handlers",
+            "egress",
+            "store",
+            "store-sqlite",
+            "webinar",
+            "wire",
+            "provider",
+            "receiver",
+        ],
+    ),
 ];
 
 /// Everything else that the pure crates may use: nothing here can read a clock, a file, a socket or chance by itself,
