@@ -51,6 +51,14 @@ impl DedupeKey {
         }
     }
 
+    /// Where a store looks for a message of this key: a hash of it.
+    #[must_use]
+    pub fn slot(&self) -> u64 {
+        let mut first = [0; 8];
+        first.copy_from_slice(&sha256(self.as_bytes())[..8]);
+        u64::from_be_bytes(first)
+    }
+
     /// The key as stores keep it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

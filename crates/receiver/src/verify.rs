@@ -32,6 +32,7 @@ pub struct Verified {
     received_at: Timestamp,
     message_id: Option<String>,
     dedupe_key: DedupeKey,
+    dedupe_slot: u64,
     content_digest: ContentDigest,
     matched: Match,
     headers: KeptHeaders,
@@ -64,12 +65,14 @@ where
     let signed = SignedHeaders::find_in(seen)?;
     let matched = keys.verify(&signed, &request.body, now.as_second())?;
     let message_id = signed.id().as_str();
+    let dedupe_key = DedupeKey::of_message_id(message_id);
     Ok(Verified {
         source: source.id(),
         account: source.account(),
         received_at: now,
         message_id: Some(message_id.to_owned()),
-        dedupe_key: DedupeKey::of_message_id(message_id),
+        dedupe_slot: dedupe_key.slot(),
+        dedupe_key,
         content_digest: ContentDigest::of(&request.body),
         matched,
         headers,
@@ -106,6 +109,14 @@ impl Verified {
     #[must_use]
     pub const fn dedupe_key(&self) -> &DedupeKey {
         &self.dedupe_key
+    }
+
+    /// Where a repetition of it is looked for, within its source: the newest message of a slot is compared by its key.
+    /// One with another key is no repetition and takes the slot over, so that a state that was left and comes back is
+    /// news.
+    #[must_use]
+    pub const fn dedupe_slot(&self) -> u64 {
+        self.dedupe_slot
     }
 
     /// What tells a repetition from another body under the same key.
