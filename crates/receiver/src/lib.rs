@@ -3,7 +3,7 @@
 //! No async, no clock, no randomness, no I/O: the caller brings the request and the time.
 
 mod dedupe;
-mod handling;
+pub mod handling;
 mod kept_headers;
 mod naming;
 pub mod reading;
