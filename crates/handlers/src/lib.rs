@@ -26,6 +26,21 @@ pub trait Handler: Send + Sync {
 
     /// What [`handle`](Handler::handle) would do, in words and texts for a person, without doing anything.
     async fn foresee(&self, job: &Job) -> Result<String, RunFailure>;
+
+    /// How many jobs it likes to do at once, such as in one transaction.
+    fn batch_max(&self) -> usize {
+        1
+    }
+
+    /// Does several jobs about different people or series; what came of each, in their order. Where it panics or takes
+    /// too long, each job is tried alone.
+    async fn handle_batch(&self, jobs: &[Job]) -> Vec<Result<String, RunFailure>> {
+        let mut done = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            done.push(self.handle(job).await);
+        }
+        done
+    }
 }
 
 /// What handlers share. Each kind's settings are plain and checked; these are the means.

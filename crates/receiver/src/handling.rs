@@ -1,6 +1,19 @@
-//! What follows an attempt to handle a message, and the rules a handler works by.
+//! The rules a handler works by: which messages it takes (`taking`), what follows an attempt (`judging`), when it rests
+//! (`rest`) and how fast it goes (`pacing`), and which of two messages is newer (`order`).
+
+mod judging;
+mod order;
+mod pacing;
+mod rest;
+mod taking;
 
 use std::time::Duration;
+
+pub use judging::{Jitter, RunVerdict, judge};
+pub use order::is_outdated;
+pub use pacing::Paces;
+pub use rest::{Rest, TargetSign};
+pub use taking::takes;
 
 /// The rules a handler works by, apart from what it does.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +34,42 @@ pub struct HandlerRules {
     pub timeout: Duration,
     /// Where a handler that is new begins.
     pub start: HandlerStart,
+    /// Whether it takes webhooks that only try whether the receiver works.
+    pub test_webhooks: bool,
+}
+
+/// Runs at once, where the file does not say.
+pub const CONCURRENCY: usize = 4;
+/// The time of an attempt, where the file does not say.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// Delays where the file names none: eight attempts within 18 hours, so that somebody who comes in the next morning can
+/// still mend what broke in the evening.
+pub const RETRY: [Duration; 7] = [
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 3600),
+    Duration::from_secs(5 * 3600),
+    Duration::from_secs(10 * 3600),
+];
+
+impl HandlerRules {
+    /// The rules of a handler of which only the name is told.
+    #[must_use]
+    pub fn named(name: &str) -> HandlerRules {
+        HandlerRules {
+            name: name.to_owned(),
+            sources: Vec::new(),
+            events: Vec::new(),
+            concurrency: CONCURRENCY,
+            rates: Vec::new(),
+            retry: RETRY.to_vec(),
+            timeout: TIMEOUT,
+            start: HandlerStart::Now,
+            test_webhooks: false,
+        }
+    }
 }
 
 /// At most so many attempts in so much time.

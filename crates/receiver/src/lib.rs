@@ -4,7 +4,7 @@
 
 mod challenge;
 mod dedupe;
-mod handling;
+pub mod handling;
 mod kept_headers;
 mod naming;
 pub mod reading;
