@@ -2,6 +2,8 @@
 //! a person.
 //! No async, no clock, no randomness, no I/O: the caller brings the request and the time.
 
+pub mod agenda;
+mod calendar_token;
 mod dedupe;
 mod handling;
 mod kept_headers;
@@ -10,6 +12,7 @@ pub mod reading;
 mod source;
 mod verify;
 
+pub use calendar_token::{CalendarToken, ParseCalendarTokenError};
 pub use dedupe::{ContentDigest, DedupeKey};
 pub use handling::{HandlerRate, HandlerRules, HandlerStart, RunFailure, RunFailureKind};
 pub use kept_headers::KeptHeaders;
