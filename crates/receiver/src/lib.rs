@@ -2,6 +2,8 @@
 //! a person.
 //! No async, no clock, no randomness, no I/O: the caller brings the request and the time.
 
+pub mod agenda;
+mod calendar_token;
 mod challenge;
 mod dedupe;
 pub mod handling;
@@ -12,6 +14,7 @@ mod scheme;
 mod source;
 mod verify;
 
+pub use calendar_token::{CalendarToken, ParseCalendarTokenError};
 pub use challenge::{Challenge, ChallengeAnswer, VerifyToken, challenge_in_body, challenge_in_query};
 pub use dedupe::{ContentDigest, DedupeKey};
 pub use handling::{HandlerRate, HandlerRules, HandlerStart, RunFailure, RunFailureKind};
