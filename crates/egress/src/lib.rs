@@ -1,7 +1,8 @@
-//! The one way out: resolve, vet, dial exactly the vetted address, TLS, POST, time each phase. Knows HTTP and nothing
+//! The one way out: resolve, vet, dial exactly the vetted address, TLS, request, time each phase. Knows HTTP and nothing
 //! of webinars. No redirects, no proxy, no decompression, no cookies; which targets are allowed is decided in
 //! `provider::target`.
 
+mod call;
 mod dial;
 mod exchange;
 mod failure;
@@ -19,6 +20,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use provider::target::{TargetPolicy, TargetUrl};
 use tokio_rustls::TlsConnector;
 
+pub use call::{Call, Method, MethodError};
 pub use exchange::{Answer, Exchange};
 pub use failure::{Failure, FailureKind, Phase};
 pub use limits::Limits;

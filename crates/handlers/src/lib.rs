@@ -2,8 +2,11 @@
 //! order and leases are not here: the run worker has them.
 
 mod filter;
+pub mod http;
 mod job;
+mod names;
 mod template;
+mod words;
 
 use std::sync::Arc;
 
