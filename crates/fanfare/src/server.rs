@@ -83,6 +83,7 @@ impl Server {
             lanes_hint: hint,
             replays_hint,
             test_send,
+            configured_sources: web::ConfiguredSources::default(),
             readiness: readiness(parts.store.clone(), is_ready.clone()),
             settings: WebSettings {
                 dashboard: parts.dashboard,

@@ -43,7 +43,9 @@ impl Challenge {
     /// Meta's, with the token typed into its form.
     pub fn meta(verify_token: &str) -> Result<Self, SourceError> {
         match verify_token.trim() {
-            "" => Err(SourceError::field("verify-token", "is empty; give the text you type into Meta's form, a long one")),
+            "" => {
+                Err(SourceError::field("verify-token", "is empty; give the text you type into Meta's form, a long one"))
+            }
             token => Ok(Self::Meta(VerifyToken(hash(token)))),
         }
     }

@@ -55,7 +55,8 @@ const NEVER: [&str; 27] = [
 ];
 const NEVER_BEGINNING: [&str; 1] = ["x-forwarded-"];
 /// Tokens and signatures of whatever scheme: of no use to a reader, and not for a database.
-const NEVER_ENDING: [&str; 7] = ["-signature", "-token", "-secret", "-password", "-api-key", "-apikey", "-authorization"];
+const NEVER_ENDING: [&str; 7] =
+    ["-signature", "-token", "-secret", "-password", "-api-key", "-apikey", "-authorization"];
 
 /// Our longest value is an event type of 60; anything longer than this is somebody trying something.
 const VALUE_BYTES_MAX_OF_FIRST: usize = 200;
@@ -179,5 +180,7 @@ fn is_never_kept(name: &str) -> bool {
     let (name, is) = (name.as_bytes(), |part: &[u8], known: &str| part.eq_ignore_ascii_case(known.as_bytes()));
     let begins = |known: &&str| name.get(..known.len()).is_some_and(|part| is(part, known));
     let ends = |known: &&str| name.len().checked_sub(known.len()).is_some_and(|at| is(&name[at..], known));
-    NEVER.iter().any(|known| is(name, known)) || NEVER_BEGINNING.iter().any(|known| begins(&known)) || NEVER_ENDING.iter().any(|known| ends(&known))
+    NEVER.iter().any(|known| is(name, known))
+        || NEVER_BEGINNING.iter().any(|known| begins(&known))
+        || NEVER_ENDING.iter().any(|known| ends(&known))
 }

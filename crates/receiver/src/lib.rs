@@ -22,8 +22,8 @@ pub use kept_headers::KeptHeaders;
 pub use naming::PersonMarks;
 pub use reading::{Reading, Subject, WebinarEvent};
 pub use scheme::{
-    Algorithm, Declaration, IdPlace, KeyEncoding, ParsePresetError, Preset, Rejection, Scheme, SignatureEncoding, TimePlace,
-    TimeRule, TimeUnit,
+    Algorithm, Declaration, IdPlace, KeyEncoding, ParsePresetError, Preset, Rejection, Scheme, SignatureEncoding,
+    TimePlace, TimeRule, TimeUnit,
 };
 pub use source::{ParseRateError, Source, SourceError, SourcePath, SourceRate};
 pub use verify::{RawRequest, Verified, verify};

@@ -16,8 +16,8 @@ mod verifier;
 mod tests;
 
 pub use declaration::{Algorithm, Declaration, IdPlace, KeyEncoding, SignatureEncoding, TimePlace, TimeRule, TimeUnit};
-pub use preset::{ParsePresetError, Preset};
 pub(crate) use digits::to_hex;
+pub use preset::{ParsePresetError, Preset};
 pub use rejection::Rejection;
 
 use crate::SourceError;
@@ -68,10 +68,9 @@ impl Scheme {
             Preset::StandardWebhooks => Self::standard_webhooks(keys),
             Preset::Svix => Ok(Self::of(Method::Svix(key_ring(keys)?))),
             other => match preset::declaration(other) {
-                Some(declaration) => Ok(Self {
-                    challenge: preset::challenge(other),
-                    ..Self::declared(declaration, keys)?
-                }),
+                Some(declaration) => {
+                    Ok(Self { challenge: preset::challenge(other), ..Self::declared(declaration, keys)? })
+                }
                 None => Err(SourceError::field("preset", format!("{other} needs more than keys"))),
             },
         }
@@ -93,7 +92,10 @@ impl Scheme {
     /// HTTP Basic with this user and these passwords.
     pub fn basic<'k>(user: &str, passwords: impl IntoIterator<Item = &'k str>) -> Result<Self, SourceError> {
         if user.contains(':') || user.chars().any(char::is_control) {
-            return Err(SourceError::field("user", "has a colon or a control character, which HTTP Basic cannot carry"));
+            return Err(SourceError::field(
+                "user",
+                "has a colon or a control character, which HTTP Basic cannot carry",
+            ));
         }
         let pair = |password: &str| match password {
             // Left as it is, so that it is refused as empty.
@@ -129,10 +131,7 @@ impl Scheme {
 
     /// Keys in the text a store keeps, without the space around them; each and all as [`of_keys`](Scheme::of_keys)
     /// takes them.
-    pub fn key_texts<'k>(
-        preset: Preset,
-        keys: impl IntoIterator<Item = &'k str>,
-    ) -> Result<Vec<String>, SourceError> {
+    pub fn key_texts<'k>(preset: Preset, keys: impl IntoIterator<Item = &'k str>) -> Result<Vec<String>, SourceError> {
         let texts: Vec<&str> = keys.into_iter().map(str::trim).collect();
         Self::of_keys(preset, texts.iter().copied())?;
         Ok(texts.into_iter().map(str::to_owned).collect())
@@ -193,12 +192,7 @@ impl Scheme {
     }
 }
 
-fn standard(
-    keys: &KeyRing,
-    signed: &SignedHeaders<'_>,
-    body: &[u8],
-    now: jiff::Timestamp,
-) -> Result<Proof, Rejection> {
+fn standard(keys: &KeyRing, signed: &SignedHeaders<'_>, body: &[u8], now: jiff::Timestamp) -> Result<Proof, Rejection> {
     let matched = keys.verify(signed, body, now.as_second())?;
     Ok(Proof { key_index: Some(matched.key_index), message_id: Some(signed.id().as_str().to_owned()) })
 }

@@ -414,6 +414,7 @@ create table source (
     account integer not null references account,
     source blob not null check (length(source) = 16),
     name text not null,
+    preset text not null check (preset <> ''),
     sealed_keys text not null check (sealed_keys glob 's1.*'),
     created_at integer not null,
     primary key (account, source)

@@ -15,7 +15,7 @@ use crate::SqliteStore;
 use crate::columns::{AccountColumn, Id, Millis, change, find, limit_and_one, list, millis, number, run};
 use crate::sealing;
 
-const SOURCE: &str = "select source, account, name, sealed_keys, created_at from source";
+const SOURCE: &str = "select source, account, name, preset, sealed_keys, created_at from source";
 pub(crate) const MESSAGE: &str = "select m.number, m.source, m.message_id, m.headers, m.received_at,
     coalesce(d.copies, 0), coalesce(d.conflicts, 0), length(m.body), m.emptied";
 pub(crate) const MESSAGE_FROM: &str = "from message as m
@@ -28,13 +28,13 @@ pub(crate) const FIND_DUPLICATE: &str =
 impl Inbox for SqliteStore {
     async fn create_source(&self, source: SourceRecord) -> StoreResult<()> {
         let vault = self.vault.clone();
-        let sql = "insert into source (account, source, name, sealed_keys, created_at) values (?1, ?2, ?3, ?4, ?5)
-                   on conflict do nothing";
+        let sql = "insert into source (account, source, name, preset, sealed_keys, created_at)
+                   values (?1, ?2, ?3, ?4, ?5, ?6) on conflict do nothing";
         self.writer
             .write(move |connection| {
                 let keys = seal_keys(connection, &vault, (source.account, source.id), &source.keys)?;
-                let id = source.id.as_bytes();
-                let values = (number(source.account), id, &source.name, keys, millis(source.created_at));
+                let SourceRecord { id, account, name, preset, created_at, .. } = &source;
+                let values = (number(*account), id.as_bytes(), name, preset, keys, millis(*created_at));
                 match change(connection, sql, values)? {
                     0 => Err(StoreError::Exists("a source with this id")),
                     _ => Ok(()),
@@ -186,15 +186,16 @@ fn seal_keys(
 
 fn read_source(row: &Row<'_>, vault: &Vault) -> rusqlite::Result<SourceRecord> {
     let (id, account) = (row.get::<_, Id<SourceId>>(0)?.0, row.get::<_, AccountColumn>(1)?.0);
-    let keys = sealing::open(row, 3, vault, SecretPlace::Source(account, id))?;
+    let keys = sealing::open(row, 4, vault, SecretPlace::Source(account, id))?;
     let keys: Vec<String> = serde_json::from_str(&keys)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, Type::Text, error.into()))?;
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(4, Type::Text, error.into()))?;
     Ok(SourceRecord {
         id,
         account,
         name: row.get(2)?,
+        preset: row.get(3)?,
         keys: keys.into_iter().map(Zeroizing::new).collect(),
-        created_at: row.get::<_, Millis>(4)?.0,
+        created_at: row.get::<_, Millis>(5)?.0,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::{Page, StoreResult};
 /// The number of a message, rising with acceptance within one database.
 pub type MessageNumber = u64;
 
-/// A key of a source in text, `whsec_…` or `whpk_…`; wiped from memory when dropped.
+/// A key of a source in text, as its preset has it; wiped from memory when dropped.
 pub type SourceKey = Zeroizing<String>;
 
 /// A source as stored; `receiver::Source` is made from it.
@@ -25,6 +25,8 @@ pub struct SourceRecord {
     pub account: AccountId,
     /// For people.
     pub name: String,
+    /// How its sender signs: the name of a `receiver::Preset` that needs nothing but keys.
+    pub preset: String,
     /// The keys its sender signs with, all valid at once. A source without any waits for them: its sender may have to
     /// know the path before it tells its key.
     pub keys: Vec<SourceKey>,
@@ -34,7 +36,8 @@ pub struct SourceRecord {
 
 impl fmt::Debug for SourceRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SourceRecord({}, {:?}, {} keys)", self.id, self.name, self.keys.len())
+        let Self { id, name, preset, keys, .. } = self;
+        write!(f, "SourceRecord({id}, {name:?}, {preset}, {} keys)", keys.len())
     }
 }
 

@@ -10,6 +10,8 @@ use store::{Chance, Clock, Endpoint, Store, StoreResult};
 use tokio::sync::Notify;
 use webinar::Zones;
 
+use crate::ConfiguredSources;
+
 /// Says whether this process can do its work now: what `/readyz` asks. An error is shown to whoever may read logs.
 pub type ReadinessCheck = Arc<dyn Fn() -> BoxFuture<'static, StoreResult<()>> + Send + Sync>;
 
@@ -35,6 +37,8 @@ pub struct Context {
     pub replays_hint: Arc<Notify>,
     /// How test webhooks are sent; `None` where this process delivers nothing.
     pub test_send: Option<TestSend>,
+    /// Sources of the settings file, beside those of the database.
+    pub configured_sources: ConfiguredSources,
     /// What `/readyz` asks.
     pub readiness: ReadinessCheck,
     /// What is served, and within which limits.

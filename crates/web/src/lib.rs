@@ -39,6 +39,7 @@ mod tests;
 mod webinars;
 
 pub use context::{Context, Dashboard, Halves, Limits, ReadinessCheck, TestSend, WebSettings};
+pub use ingest::{ConfiguredSources, SamePath};
 pub use serve::serve;
 
 /// All routes but the inbox's `/in/{source}`, which [`serve`] answers before any router.

@@ -148,8 +148,7 @@ fn public_keys(keys: &[Zeroizing<Vec<u8>>]) -> Result<Vec<ParsedPublicKey>, Sour
         if key.len() != ED25519_KEY_BYTES {
             return Err(SourceError::key(before, format!("has {} bytes, an Ed25519 public key has 32", key.len())));
         }
-        ParsedPublicKey::new(&ED25519, key.as_slice())
-            .map_err(|_| SourceError::key(before, "is no Ed25519 public key"))
+        ParsedPublicKey::new(&ED25519, key.as_slice()).map_err(|_| SourceError::key(before, "is no Ed25519 public key"))
     };
     keys.iter().enumerate().map(parse).collect()
 }

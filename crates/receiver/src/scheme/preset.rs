@@ -143,9 +143,7 @@ pub(super) fn declaration(preset: Preset) -> Option<Declaration> {
             ..Declaration::hmac_sha256("x-shopify-hmac-sha256", "")
         },
         Preset::Zoom => v0("x-zm-signature", "x-zm-request-timestamp", IdPlace::Content),
-        Preset::Slack => {
-            v0("x-slack-signature", "x-slack-request-timestamp", IdPlace::Pointer("/event_id".into()))
-        }
+        Preset::Slack => v0("x-slack-signature", "x-slack-request-timestamp", IdPlace::Pointer("/event_id".into())),
         Preset::Razorpay => Declaration {
             id: IdPlace::Header("x-razorpay-event-id".into()),
             ..Declaration::hmac_sha256("x-razorpay-signature", "")

@@ -18,7 +18,9 @@ pub enum Rejection {
     #[error("header {0} is not ASCII text")]
     NotText(Arc<str>),
     /// The id cannot be one.
-    #[error("header {0} holds no id of 1 to 256 visible ASCII characters (letters, digits, - and _ where it is signed)")]
+    #[error(
+        "header {0} holds no id of 1 to 256 visible ASCII characters (letters, digits, - and _ where it is signed)"
+    )]
     MalformedId(Arc<str>),
     /// The time is missing, there twice, or no plain decimal number.
     #[error("the time of the signature is missing, there twice, or no whole number")]

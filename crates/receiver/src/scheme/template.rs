@@ -49,7 +49,9 @@ impl Template {
                     return refuse("has {url}; give public-url, the whole URL as the sender knows it".to_owned());
                 }
                 (other, _) => {
-                    return refuse(format!("has {{{other}}}; known are {{id}}, {{timestamp}}, {{key}}, {{url}}, {{body}}"));
+                    return refuse(format!(
+                        "has {{{other}}}; known are {{id}}, {{timestamp}}, {{key}}, {{url}}, {{body}}"
+                    ));
                 }
             });
             rest = after;

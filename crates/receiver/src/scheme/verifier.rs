@@ -232,7 +232,9 @@ fn check(declaration: &Declaration, content: Option<&Template>) -> Result<(), So
     };
     match (time, content.has_timestamp()) {
         (Some(_), false) => refuse("content", "has no {timestamp}, so anybody could change the time; add it"),
-        (None, true) => refuse("content", "has {timestamp}; say where it stands: timestamp-header or timestamp-parameter"),
+        (None, true) => {
+            refuse("content", "has {timestamp}; say where it stands: timestamp-header or timestamp-parameter")
+        }
         (Some(TimeRule { place: TimePlace::Parameter(name), .. }), true) if name.is_empty() || separator.is_none() => {
             refuse("timestamp-parameter", "needs a beginning such as \"t=\", and a separator between entries")
         }

@@ -20,7 +20,8 @@ impl Sender {
         let keys = vec![secret.reveal()];
         let scheme = Scheme::standard_webhooks(keys.iter().map(|key| key.as_str())).expect("a key");
         let source = Source::new(id, account, "courses", scheme).expect("a source");
-        let record = SourceRecord { id, account, name: "courses".to_owned(), keys, created_at: Timestamp::UNIX_EPOCH };
+        let (name, preset) = ("courses".to_owned(), "standard-webhooks".to_owned());
+        let record = SourceRecord { id, account, name, preset, keys, created_at: Timestamp::UNIX_EPOCH };
         (Sender { source, signer: Signer::new([secret]).expect("a signer") }, record)
     }
 

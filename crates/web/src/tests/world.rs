@@ -28,7 +28,7 @@ use wire::{AccountId, NodeId, NoticeId};
 
 use crate::app::App;
 use crate::ingest::Ingest;
-use crate::{Context, Dashboard, WebSettings};
+use crate::{ConfiguredSources, Context, Dashboard, WebSettings};
 
 /// A clock that moves only when told.
 pub(crate) struct StandingClock(Mutex<Timestamp>);
@@ -121,6 +121,7 @@ impl World {
             lanes_hint: Arc::new(Notify::new()),
             replays_hint: Arc::new(Notify::new()),
             test_send: None,
+            configured_sources: ConfiguredSources::default(),
             readiness: Arc::new(|| Box::pin(async { Ok(()) })),
             settings,
         };
