@@ -8,6 +8,7 @@ mod notices;
 mod outbound;
 mod replays;
 mod rules;
+mod runs;
 mod test_send;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use notices::NoticeSender;
 pub use outbound::{Outbound, Posting, Way};
 pub use replays::ReplayTurner;
 pub use rules::RuleWatcher;
+pub use runs::{MessageRead, Reader, RunContext, RunHandler, RunSupervisor, SourceLabel};
 pub use test_send::TestSender;
 
 /// What the workers of a process share.
