@@ -1,5 +1,7 @@
 //! Texts with gaps, filled from an event: minijinja with bounds on work and size, no files, and our own filters.
 
+pub(crate) mod times;
+
 use std::sync::Arc;
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
@@ -40,6 +42,7 @@ impl Default for Templates {
             "json" => AutoEscape::Json,
             _ => AutoEscape::None,
         });
+        times::add_to(&mut environment);
         Templates { environment: Arc::new(environment) }
     }
 }
