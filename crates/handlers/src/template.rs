@@ -4,6 +4,7 @@ pub(crate) mod escapes;
 mod strings;
 #[cfg(test)]
 mod tests;
+pub(crate) mod times;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -52,6 +53,7 @@ impl Default for Templates {
             _ => AutoEscape::None,
         });
         escapes::register(&mut environment);
+        times::add_to(&mut environment);
         Templates { environment: Arc::new(environment) }
     }
 }
