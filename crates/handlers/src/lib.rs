@@ -1,7 +1,9 @@
 //! What the receiver can do with a message: one file for each kind of handler, all behind [`Handler`]. Retries, pace,
 //! order and leases are not here: the run worker has them.
 
+pub mod exec;
 mod filter;
+pub mod forward;
 pub mod http;
 mod job;
 mod names;

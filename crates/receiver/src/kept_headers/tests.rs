@@ -53,3 +53,8 @@ fn an_endless_value_is_not_kept() {
 fn an_empty_value_is_kept_as_empty() {
     assert_eq!(kept(&[("fanfare-event", b"")]).get("fanfare-event"), Some(""));
 }
+
+#[test]
+fn the_count_of_inboxes_behind_a_webhook_is_kept() {
+    assert_eq!(kept(&[("Fanfare-Hops", b"3")]).get("fanfare-hops"), Some("3"));
+}
