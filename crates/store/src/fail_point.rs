@@ -31,6 +31,14 @@ pub enum FailPoint {
     SettleAfter,
     /// All is done, the lane is not given back.
     ReleaseBefore,
+    /// A handler has been claimed, nothing has been done.
+    RunAfterClaim,
+    /// A handler has had its effect, nothing is noted.
+    RunAfterEffect,
+    /// Ends of runs are gathered, nothing is written.
+    RunSettleBefore,
+    /// Ends of runs are on disk, the worker does not know.
+    RunSettleAfter,
 }
 
 /// Which place, and how often it is passed before it fails.
@@ -43,7 +51,7 @@ static ARMED: OnceLock<Armed> = OnceLock::new();
 
 impl FailPoint {
     /// All of them: what a crash test iterates over.
-    pub const ALL: [FailPoint; 11] = [
+    pub const ALL: [FailPoint; 15] = [
         FailPoint::MigrationBeforeCommit,
         FailPoint::BatchBeforeCommit,
         FailPoint::BatchAfterCommit,
@@ -55,6 +63,10 @@ impl FailPoint {
         FailPoint::SettleBefore,
         FailPoint::SettleAfter,
         FailPoint::ReleaseBefore,
+        FailPoint::RunAfterClaim,
+        FailPoint::RunAfterEffect,
+        FailPoint::RunSettleBefore,
+        FailPoint::RunSettleAfter,
     ];
 
     /// Ends the process here if a test has asked for it.
