@@ -7,7 +7,7 @@ use wire::headers;
 #[cfg(test)]
 mod tests;
 
-const KEPT: [&str; 9] = [
+const KEPT: [&str; 10] = [
     "content-type",
     headers::FANFARE_EVENT,
     headers::FANFARE_TRIGGER,
@@ -17,6 +17,7 @@ const KEPT: [&str; 9] = [
     headers::FANFARE_INDEX,
     headers::FANFARE_TOTAL,
     headers::FANFARE_ATTEMPT,
+    headers::FANFARE_TEST,
 ];
 
 /// Our longest value is an event type of 60; anything longer than this is somebody trying something.

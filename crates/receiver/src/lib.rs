@@ -1,5 +1,5 @@
-//! Pure decisions of the receiving half: which webhooks are believed, which were there before, and which name
-//! a person.
+//! Pure decisions of the receiving half: which webhooks are believed, what they say, which were there before, and which
+//! name a person.
 //! No async, no clock, no randomness, no I/O: the caller brings the request and the time.
 
 mod dedupe;
@@ -10,7 +10,7 @@ pub mod reading;
 mod source;
 mod verify;
 
-pub use dedupe::{ContentDigest, DedupeKey};
+pub use dedupe::{ContentDigest, DedupeKey, Identity, identify};
 pub use handling::{HandlerRate, HandlerRules, HandlerStart, RunFailure, RunFailureKind};
 pub use kept_headers::KeptHeaders;
 pub use naming::PersonMarks;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use wire::{AccountId, KeyRing, Match, Rejection, SignedHeaders, SourceId};
 
-use crate::dedupe::{ContentDigest, DedupeKey};
+use crate::dedupe::{ContentDigest, DedupeKey, Identity, identify};
 use crate::kept_headers::KeptHeaders;
 use crate::source::{Scheme, Source};
 
@@ -65,14 +65,14 @@ where
     let signed = SignedHeaders::find_in(seen)?;
     let matched = keys.verify(&signed, &request.body, now.as_second())?;
     let message_id = signed.id().as_str();
-    let dedupe_key = DedupeKey::of_message_id(message_id);
+    let Identity { key, slot } = identify(Some(message_id), &headers, &request.body, None);
     Ok(Verified {
         source: source.id(),
         account: source.account(),
         received_at: now,
         message_id: Some(message_id.to_owned()),
-        dedupe_slot: dedupe_key.slot(),
-        dedupe_key,
+        dedupe_key: key,
+        dedupe_slot: slot,
         content_digest: ContentDigest::of(&request.body),
         matched,
         headers,
