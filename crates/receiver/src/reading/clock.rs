@@ -123,5 +123,7 @@ pub(super) fn is_zone_name(text: &str) -> bool {
     let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+');
     text.len() <= 64
         && text.contains('/')
-        && text.split('/').all(|part| part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.chars().all(is_letter))
+        && text
+            .split('/')
+            .all(|part| part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.chars().all(is_letter))
 }

@@ -48,18 +48,18 @@ impl Creator {
     fn offset_or_utc(self, fields: &mut Fields<'_, '_>) -> Offset {
         self.offset.unwrap_or_else(|| {
             let what = "is missing or no offset; UTC was taken";
-            if self.is_unreadable { fields.lost(ZONE, what) } else { fields.mended(ZONE, what) }
+            if self.is_unreadable {
+                fields.lost(ZONE, what)
+            } else {
+                fields.mended(ZONE, what)
+            }
             Offset::UTC
         })
     }
 }
 
 /// Reads one moment; `None` where neither of its members tells it.
-pub(super) fn read_moment(
-    fields: &mut Fields<'_, '_>,
-    members: &Members,
-    creator: &mut Creator,
-) -> Option<ReadMoment> {
+pub(super) fn read_moment(fields: &mut Fields<'_, '_>, members: &Members, creator: &mut Creator) -> Option<ReadMoment> {
     let told = read_instant(fields, members.instant);
     let clock = read_clock(fields, members.wall);
     match (told, clock) {
@@ -151,12 +151,7 @@ fn offset_at(
 }
 
 /// A moment that only the creator's clock tells.
-fn from_clock(
-    fields: &mut Fields<'_, '_>,
-    members: &Members,
-    creator: Creator,
-    clock: Clock,
-) -> Option<ReadMoment> {
+fn from_clock(fields: &mut Fields<'_, '_>, members: &Members, creator: Creator, clock: Clock) -> Option<ReadMoment> {
     let offset = match clock.mark {
         Mark::Offset(offset) => offset,
         Mark::Nothing | Mark::Utc => creator.offset_or_utc(fields),

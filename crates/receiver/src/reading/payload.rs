@@ -100,7 +100,9 @@ fn event_of<'a>(object: &Object<'a>) -> Option<Cow<'a, str>> {
         let Json::Text(text) = Json::of(object.get(member)?.0) else { return None };
         let name = text.text.trim();
         let is_plausible = (1..=EVENT_BYTES_MAX).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':' | b'/'));
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':' | b'/'));
         is_plausible.then(|| Cow::Owned(name.to_owned()))
     })
 }

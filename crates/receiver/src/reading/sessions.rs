@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::SessionRead;
 use super::fields::Fields;
 use super::json::{Items, Json, Object};
 use super::moment::{BEGIN, Creator, END, read_moment};
 use super::payload::{CALL_LIST, Payload, is_session, tells_times};
 use super::repairs::{Place, Repairs};
-use super::SessionRead;
 
 /// Whether a payload of an event has times of its session.
 #[derive(Clone, Copy, PartialEq, Eq)]

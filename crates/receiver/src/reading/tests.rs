@@ -175,7 +175,8 @@ fn an_envelope_is_opened_and_names_the_event() {
         let told = repairs(&read);
         assert!(told[0].ends_with("is inside an envelope; taken out of it"), "{told:?}");
         assert!(told[1].contains("/callList/0/webinarFromTimeInCreatorTimezone "), "{told:?}");
-        let pointed = serde_json::from_str::<serde_json::Value>(&body).unwrap().pointer(&read.repairs[1].pointer).cloned();
+        let pointed =
+            serde_json::from_str::<serde_json::Value>(&body).unwrap().pointer(&read.repairs[1].pointer).cloned();
         assert_eq!(pointed.unwrap(), "2024-03-15T15:30:00.000Z");
     }
 }
@@ -192,7 +193,11 @@ fn what_is_no_webinar_payload_is_kept_under_its_name() {
         (r#"{"eventType":"user.deleted","host":"x.org"}"#, None, Some("user.deleted")),
         (r#"{"event":"webinar.started","payload":{"object":{}}}"#, None, Some("webinar.started")),
         (r#"{"event":"registration.made","email":"a@b","webinarId":"1"}"#, None, Some("registration.made")),
-        (r#"{"hookUrl":"https://x","event":"webinar.created.single","webinar":"1"}"#, None, Some("webinar.created.single")),
+        (
+            r#"{"hookUrl":"https://x","event":"webinar.created.single","webinar":"1"}"#,
+            None,
+            Some("webinar.created.single"),
+        ),
         (r#"{"type":"two words"}"#, None, None),
         ("hello", Some("webinar.created.single"), Some("webinar.created.single")),
         ("", None, None),
