@@ -83,6 +83,7 @@ impl Server {
             lanes_hint: hint,
             replays_hint,
             test_send,
+            calendar_feed: None,
             readiness: readiness(parts.store.clone(), is_ready.clone()),
             settings: WebSettings {
                 dashboard: parts.dashboard,

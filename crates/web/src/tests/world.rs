@@ -121,6 +121,7 @@ impl World {
             lanes_hint: Arc::new(Notify::new()),
             replays_hint: Arc::new(Notify::new()),
             test_send: None,
+            calendar_feed: None,
             readiness: Arc::new(|| Box::pin(async { Ok(()) })),
             settings,
         };

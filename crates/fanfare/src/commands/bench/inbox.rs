@@ -102,6 +102,7 @@ fn context(store: &SqliteStore) -> web::Context {
         lanes_hint: Arc::new(Notify::new()),
         replays_hint: Arc::new(Notify::new()),
         test_send: None,
+        calendar_feed: None,
         readiness: Arc::new(move || {
             let store = readiness.clone();
             Box::pin(async move { store.check_writable().await })
