@@ -84,6 +84,7 @@ impl Server {
             replays_hint,
             test_send,
             configured_sources: web::ConfiguredSources::default(),
+            calendar_feed: None,
             readiness: readiness(parts.store.clone(), is_ready.clone()),
             settings: WebSettings {
                 dashboard: parts.dashboard,

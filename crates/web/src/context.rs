@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use provider::attempt::TestReport;
 use provider::target::TargetPolicy;
+use receiver::CalendarToken;
 use store::{Chance, Clock, Endpoint, Store, StoreResult};
 use tokio::sync::Notify;
 use webinar::Zones;
@@ -17,6 +18,9 @@ pub type ReadinessCheck = Arc<dyn Fn() -> BoxFuture<'static, StoreResult<()>> + 
 
 /// Sends one test webhook to an endpoint, now, and tells what came of it.
 pub type TestSend = Arc<dyn Fn(Endpoint) -> BoxFuture<'static, StoreResult<TestReport>> + Send + Sync>;
+
+/// Writes the calendar with this token, in iCalendar; `None` where there is none.
+pub type CalendarFeed = Arc<dyn Fn(CalendarToken) -> BoxFuture<'static, StoreResult<Option<String>>> + Send + Sync>;
 
 /// What the HTTP half of a process is given.
 #[derive(Clone)]
@@ -39,6 +43,8 @@ pub struct Context {
     pub test_send: Option<TestSend>,
     /// Sources of the settings file, beside those of the database.
     pub configured_sources: ConfiguredSources,
+    /// How calendars are written; `None` where no handler keeps any.
+    pub calendar_feed: Option<CalendarFeed>,
     /// What `/readyz` asks.
     pub readiness: ReadinessCheck,
     /// What is served, and within which limits.

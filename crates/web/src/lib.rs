@@ -6,6 +6,7 @@ mod app;
 mod attempt_view;
 mod audit;
 mod body;
+mod calendars;
 mod caller;
 mod context;
 mod dashboard;
@@ -38,7 +39,7 @@ mod test_sends;
 mod tests;
 mod webinars;
 
-pub use context::{Context, Dashboard, Halves, Limits, ReadinessCheck, TestSend, WebSettings};
+pub use context::{CalendarFeed, Context, Dashboard, Halves, Limits, ReadinessCheck, TestSend, WebSettings};
 pub use ingest::{ConfiguredSources, SamePath};
 pub use serve::serve;
 

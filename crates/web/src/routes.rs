@@ -13,7 +13,7 @@ use provider::api_key::Scope;
 use crate::app::AppState;
 use crate::problem::Problem;
 use crate::{
-    Halves, account, audit, dashboard, deliveries, endpoints, enrolment, erasures, events, health, integration, keys,
+    Halves, account, audit, calendars, dashboard, deliveries, endpoints, enrolment, erasures, events, health, integration, keys,
     mangoes, messages, notices, participants, replays, secrets, sources, subscriptions, test_sends, webinars,
 };
 
@@ -122,6 +122,8 @@ pub(crate) fn table() -> Vec<Route> {
         route(Receiver, PUT, "/api/v1/sources/{id}/keys", MANAGE, sources::set_keys),
         route(Receiver, GET, "/api/v1/inbox/messages", READ, messages::list),
         route(Receiver, GET, "/api/v1/inbox/messages/{id}", READ, messages::show),
+
+        route(Receiver, GET, "/calendars/{token}", EVERYONE, calendars::show),
 
         route(Both, GET, "/api/v1/account", READ, account::show),
         route(Both, PATCH, "/api/v1/account", MANAGE, account::amend),

@@ -2,6 +2,7 @@
 
 mod acts;
 mod api;
+mod calendars;
 mod enrolment;
 mod hostile;
 mod keys;

@@ -1,5 +1,8 @@
 //! What follows when a mail server does not take a mail. A server's own words are never repeated: they name the address.
 
+use std::error::Error as _;
+use std::io;
+
 use lettre::transport::smtp::Error;
 use receiver::{RunFailure, RunFailureKind};
 
@@ -40,7 +43,7 @@ impl Failure {
             Some(code) => Failure::Refused { step, code: code.into() },
             None if error.is_timeout() => Failure::Silent { step },
             None if error.is_client() => Failure::Unusable { step },
-            None => Failure::Broken { step, is_tls: error.is_tls() },
+            None => Failure::Broken { step, is_tls: error.is_tls() || is_refused_handshake(error) },
         }
     }
 
@@ -83,6 +86,18 @@ impl Failure {
         };
         RunFailure { kind, reason }
     }
+}
+
+/// A handshake that fails comes as an I/O error about invalid data.
+fn is_refused_handshake(error: &Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn after_refusal(step: Step, code: u16) -> RunFailureKind {

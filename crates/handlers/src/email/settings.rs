@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use lettre::message::Mailbox;
 use url::Url;
@@ -20,6 +21,8 @@ pub struct EmailSettings {
     pub tls: MailTls,
     /// Whether name, password and mails may go unprotected to a server on another machine.
     pub insecure: bool,
+    /// How long the server may take for one step; servers that check a mail while it is given are slow at times.
+    pub patience: Duration,
     /// A certificate in PEM to trust instead of the system's: of a server within a house.
     pub certificate: Option<MailCertificate>,
     /// Who writes. Replies and returned mail come here, too.

@@ -15,8 +15,6 @@ use tokio::time::{Instant, timeout};
 use super::failure::{Failure, Step};
 use super::settings::{EmailSettings, MailServer, MailTls};
 
-/// A step that takes longer has failed. Servers that check mails while they are given are slow at times.
-const STEP_TIME_MAX: Duration = Duration::from_secs(20);
 /// Idle connections kept for the next mails.
 const IDLE_MAX: usize = 8;
 /// How long one is kept; servers close them after a while by themselves.
@@ -29,6 +27,7 @@ pub(super) struct Postman {
     server: MailServer,
     way: Way,
     may_be_plain: bool,
+    patience: Duration,
     idle: Mutex<Vec<Link>>,
 }
 
@@ -74,14 +73,14 @@ impl Postman {
             MailTls::None => Way::Plain,
         };
         let may_be_plain = settings.insecure || server.is_this_machine();
-        Ok(Postman { server, way, may_be_plain, idle: Mutex::default() })
+        Ok(Postman { server, way, may_be_plain, patience: settings.patience, idle: Mutex::default() })
     }
 
     /// Returns once the server has taken the mail: it is its business then.
     pub(super) async fn bring(&self, envelope: &Envelope<'_>) -> Result<(), Failure> {
         if let Some(mut link) = self.take_idle() {
             // Whether the server still listens is known only by asking. Nothing of the mail is told yet.
-            if matches!(timeout(STEP_TIME_MAX, link.connection.test_connected()).await, Ok(true)) {
+            if matches!(timeout(self.patience, link.connection.test_connected()).await, Ok(true)) {
                 return self.bring_over(link, envelope).await;
             }
         }
@@ -90,7 +89,7 @@ impl Postman {
 
     async fn bring_over(&self, mut link: Link, envelope: &Envelope<'_>) -> Result<(), Failure> {
         // A link is kept only after a success: after a refusal the state of the server is anybody's guess.
-        link.give(envelope).await?;
+        link.give(envelope, self.patience).await?;
         link.mails += 1;
         link.idle_since = Instant::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -113,12 +112,12 @@ impl Postman {
             Way::Implicit(tls) => Some(tls.clone()),
             Way::Required(_) | Way::Opportunistic(_) | Way::Plain => None,
         };
-        let opening = AsyncSmtpConnection::connect_tokio1(place, Some(STEP_TIME_MAX), &hello, first, None);
-        let mut connection = step(Step::Connect, opening).await?;
+        let opening = AsyncSmtpConnection::connect_tokio1(place, Some(self.patience), &hello, first, None);
+        let mut connection = step(self.patience, Step::Connect, opening).await?;
         match &self.way {
             Way::Required(_) if !connection.can_starttls() => return Err(Failure::NoTls),
             Way::Required(tls) | Way::Opportunistic(tls) if connection.can_starttls() => {
-                step(Step::Protect, connection.starttls(tls.clone(), &hello)).await?;
+                step(self.patience, Step::Protect, connection.starttls(tls.clone(), &hello)).await?;
             }
             Way::Implicit(_) | Way::Required(_) | Way::Opportunistic(_) | Way::Plain => {}
         }
@@ -127,14 +126,14 @@ impl Postman {
         }
         if let Some((name, password)) = &self.server.sign_in {
             let credentials = Credentials::new(name.clone(), password.to_string());
-            step(Step::SignIn, connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials)).await?;
+            step(self.patience, Step::SignIn, connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials)).await?;
         }
         Ok(Link { connection, idle_since: Instant::now(), mails: 0 })
     }
 }
 
 impl Link {
-    async fn give(&mut self, envelope: &Envelope<'_>) -> Result<(), Failure> {
+    async fn give(&mut self, envelope: &Envelope<'_>, patience: Duration) -> Result<(), Failure> {
         let connection = &mut self.connection;
         let addresses = [Some(envelope.from), Some(envelope.to), envelope.copy_to];
         let mut parameters = Vec::new();
@@ -144,25 +143,27 @@ impl Link {
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }
-        step(Step::Sender, connection.command(Mail::new(Some(envelope.from.clone()), parameters))).await?;
-        step(Step::Recipient, connection.command(Rcpt::new(envelope.to.clone(), Vec::new()))).await?;
+        step(patience, Step::Sender, connection.command(Mail::new(Some(envelope.from.clone()), parameters))).await?;
+        step(patience, Step::Recipient, connection.command(Rcpt::new(envelope.to.clone(), Vec::new()))).await?;
         if let Some(copy_to) = envelope.copy_to {
             // The person's mail does not fail because the copy's reader is refused.
-            match step(Step::Recipient, connection.command(Rcpt::new(copy_to.clone(), Vec::new()))).await {
+            match step(patience, Step::Recipient, connection.command(Rcpt::new(copy_to.clone(), Vec::new()))).await {
                 Err(Failure::Refused { code, .. }) if code != 421 => {
                     tracing::warn!(code, "the mail server refuses the address of the bcc setting");
                 }
                 other => drop(other?),
             }
         }
-        step(Step::Content, connection.command(Data)).await?;
-        step(Step::Content, connection.message(envelope.mail)).await?;
+        step(patience, Step::Content, connection.command(Data)).await?;
+        step(patience, Step::Content, connection.message(envelope.mail)).await?;
         Ok(())
     }
 }
 
-async fn step<T>(step: Step, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
-    match timeout(STEP_TIME_MAX, work).await {
+async fn step<T>(
+    patience: Duration,
+    step: Step, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+    match timeout(patience, work).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(Failure::of(step, &error)),
         Err(_) => Err(Failure::Silent { step }),

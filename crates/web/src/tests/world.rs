@@ -122,6 +122,7 @@ impl World {
             replays_hint: Arc::new(Notify::new()),
             test_send: None,
             configured_sources: ConfiguredSources::default(),
+            calendar_feed: None,
             readiness: Arc::new(|| Box::pin(async { Ok(()) })),
             settings,
         };

@@ -105,6 +105,7 @@ fn context(store: &SqliteStore) -> web::Context {
         replays_hint: Arc::new(Notify::new()),
         test_send: None,
         configured_sources: web::ConfiguredSources::default(),
+        calendar_feed: None,
         readiness: Arc::new(move || {
             let store = readiness.clone();
             Box::pin(async move { store.check_writable().await })
