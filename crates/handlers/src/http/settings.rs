@@ -177,7 +177,8 @@ impl UrlText {
         &self.origin
     }
 
-    pub(super) fn is_constant(&self) -> bool {
+    /// Whether it is without gaps.
+    pub fn is_constant(&self) -> bool {
         matches!(self.text, Text::Constant(_))
     }
 
