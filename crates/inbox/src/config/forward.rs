@@ -46,7 +46,7 @@ fn secrets(section: &Section<'_>) -> Option<Vec<Secret>> {
         return None;
     }
     let secret = |text: &zeroize::Zeroizing<String>| {
-        let mend = "fanfare's `secrets` commands and most libraries of Standard Webhooks make one";
+        let mend = "make one with: echo whsec_$(openssl rand -base64 32)";
         text.trim().parse().map_err(|error| section.refuse("secret", format!("{error}; {mend}"))).ok()
     };
     texts.iter().map(secret).collect()
