@@ -177,7 +177,8 @@ impl UrlText {
         &self.origin
     }
 
-    pub(super) fn is_constant(&self) -> bool {
+    /// Whether it is without gaps.
+    pub fn is_constant(&self) -> bool {
         matches!(self.text, Text::Constant(_))
     }
 
@@ -206,7 +207,7 @@ impl HttpSettings {
             HeaderText::Template(template) => Some(template),
         });
         let templates = self.body.templates().into_iter().chain(headers).chain(self.url.template());
-        templates.flat_map(|template| template.names()).find_map(|name| match name.strip_prefix("secrets.") {
+        templates.flat_map(Template::names).find_map(|name| match name.strip_prefix("secrets.") {
             Some(secret) if self.secrets.contains_key(secret) => None,
             Some(secret) => Some(format!("secrets.{secret} is used, but [handler.secrets] has no {secret:?}")),
             None => crate::names::unknown([&name]),

@@ -252,6 +252,46 @@ impl<'t> Section<'t> {
         table.iter().map(entry).collect()
     }
 
+    /// A whole number, or a list of them.
+    pub fn numbers(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<Vec<u64>> {
+        let value = self.get(key)?;
+        let Some(items) = value.get_ref().as_array() else {
+            return self.number(key, range).map(|number| vec![number]);
+        };
+        let number = |item: &Spanned<DeValue<'_>>| {
+            let number = item.get_ref().as_integer()?;
+            u64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok().filter(|n| range.contains(n))
+        };
+        let numbers: Option<Vec<u64>> = items.iter().map(number).collect();
+        if numbers.is_none() {
+            self.refuse(key, format!("give whole numbers, {} to {}", range.start(), range.end()));
+        }
+        numbers
+    }
+
+    /// A table of texts with free names, in the order of the file, as they are written.
+    pub fn named_texts(&self, key: &'static str) -> Option<Vec<(&'t str, &'t str)>> {
+        let value = self.get(key)?;
+        let Some(table) = value.get_ref().as_table() else {
+            self.refuse(key, wrong_type("a table of texts", value.get_ref()));
+            return None;
+        };
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        let entry = |(name, value): (&'t Spanned<std::borrow::Cow<'_, str>>, &'t Spanned<DeValue<'t>>)| {
+            let text = value.get_ref().as_str();
+            if text.is_none() {
+                self.report.add(
+                    value.span(),
+                    format!("{}, {key}.{}", self.place, name.get_ref()),
+                    "write a text in quotes",
+                );
+            }
+            text.map(|text| (name.get_ref().as_ref(), text))
+        };
+        entries.into_iter().map(entry).collect()
+    }
+
     /// Notes a mistake at a key, or at the table's head where the key is missing.
     pub fn refuse(&self, key: &str, what: impl Display) {
         let span = self.table.get(key).map_or_else(|| self.span.clone(), |value| value.span());
@@ -281,12 +321,18 @@ impl<'t> Section<'t> {
         self.table.get(key)
     }
 
-    fn resolve(&self, key: &str, text: &str) -> Option<Zeroizing<String>> {
-        if !text.starts_with("env:") && !text.starts_with("file:") {
+    /// A text that may name a secret, or the secret itself.
+    pub(super) fn resolve(&self, key: &str, text: &str) -> Option<Zeroizing<String>> {
+        if !names_a_secret(text) {
             return Some(text.to_owned().into());
         }
         (self.report.secrets)(text).map(Zeroizing::new).map_err(|error| self.refuse(key, error)).ok()
     }
+}
+
+/// Whether the text says where a secret is, in place of being it.
+pub(super) fn names_a_secret(text: &str) -> bool {
+    text.starts_with("env:") || text.starts_with("file:")
 }
 
 fn wrong_type(wanted: &str, found: &DeValue<'_>) -> String {
