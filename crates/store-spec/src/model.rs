@@ -2,6 +2,7 @@
 //! It passes the suite, and any other store must give the same answers to the same operations.
 
 mod accounts;
+mod agendas;
 mod audit;
 mod backlog;
 mod catalog;
@@ -13,6 +14,7 @@ mod notices;
 mod replays;
 mod roster;
 mod rules;
+mod runs;
 mod secrets;
 mod subscriptions;
 mod tables;

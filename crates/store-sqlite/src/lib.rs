@@ -2,6 +2,7 @@
 //! do not. File names and migration numbers are the same as in the PostgreSQL store.
 
 mod accounts;
+mod agendas;
 mod announce;
 mod audience;
 mod audit;
@@ -22,6 +23,7 @@ mod readers;
 mod replays;
 mod roster;
 mod rules;
+mod runs;
 mod sealing;
 mod secrets;
 mod settle;

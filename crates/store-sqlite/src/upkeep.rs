@@ -18,6 +18,9 @@ const FAN_OUTS_AT_ONCE: i64 = 256;
 
 pub(crate) const OLD_MESSAGES: &str =
     "select number, received_at, length(body) from message where account = ?1 and number > ?2 order by number limit ?3";
+pub(crate) const OLD_RUNS: &str = "delete from run where account = ?1 and handler = ?2 and number <= ?3";
+pub(crate) const OLD_HANDLED: &str = "delete from handled indexed by handled_by_message
+    where account = ?1 and handler = ?2 and number <= ?3";
 pub(crate) const LOGGED_FAN_OUTS: &str = "select fan_out, abandoned, called_off, erased from fan_out indexed by fan_out_logged
     where account = ?1 and created_at < ?2 and is_logged = 1 and state in ('swept', 'superseded', 'skipped') and retrying + held = 0
     order by created_at limit ?3";
@@ -129,7 +132,21 @@ fn forget_messages(connection: &Connection, account: AccountId, bounds: Bounds) 
         run(connection, "delete from message_duplicate where account = ?1 and number = ?2", key)?;
         run(connection, "delete from message where account = ?1 and number = ?2", key)?;
     }
+    if let Some(last) = old.last() {
+        forget_runs(connection, account, *last)?;
+    }
     Ok(old.len())
+}
+
+/// What handlers know of messages that are gone.
+fn forget_runs(connection: &Connection, account: AccountId, last: i64) -> StoreResult<()> {
+    let sql = "select handler from handler where account = ?1";
+    for handler in list(connection, sql, [number(account)], |row| row.get::<_, i64>(0))? {
+        for sql in [OLD_RUNS, OLD_HANDLED] {
+            run(connection, sql, (number(account), handler, last))?;
+        }
+    }
+    Ok(())
 }
 
 /// The log of fan-outs of which every delivery has ended: what they still hold of it that is old.

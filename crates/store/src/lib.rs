@@ -3,7 +3,8 @@
 //! Each trait is one table family: [`Accounts`], [`Audit`], [`Roster`] (mangoes, participants, membership), [`Catalog`]
 //! (series and events), [`Subscriptions`] (endpoints too), [`Secrets`] (what they sign with), [`Lanes`] (the queues),
 //! [`Backlog`] (orders to them), [`Replays`], [`Journal`] (the delivery log), [`Notices`], [`Rules`] (of time zones), [`Inbox`],
-//! [`Erasures`] (of people) and [`Upkeep`] (what is kept how long). Secrets are sealed at rest, by a [`Vault`].
+//! [`Runs`] (of handlers), [`Agendas`] (people's calendars), [`Erasures`] (of people) and [`Upkeep`] (what is kept how
+//! long). Secrets are sealed at rest, by a [`Vault`].
 //! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
 //! that does not exist is `Missing`, an id that is taken `Exists`.
 
@@ -65,8 +66,8 @@ pub use replays::{
 pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, ParticipantRecord, Roster, Targets};
 pub use rules::{Compared, Rules, ToCompare};
 pub use runs::{
-    DueRun, HandlerLease, HandlerStanding, Ordered, RunCursor, RunFilter, RunOrder, RunRecord, RunScope, RunSettlement,
-    RunStanding, RunState, Runs, SettledRun, SkipReason,
+    DueRun, HandlerLease, HandlerStanding, Ordered, RunCursor, RunFilter, RunOrder, RunPiece, RunRecord, RunScope,
+    RunSettlement, RunStanding, RunState, Runs, SettledRun, SkipReason,
 };
 pub use secrets::{Rotated, Rotation, Secrets};
 pub use subscriptions::{
@@ -94,6 +95,8 @@ pub trait Store:
     + Notices
     + Rules
     + Inbox
+    + Runs
+    + Agendas
     + Erasures
     + Upkeep
 {
@@ -113,6 +116,8 @@ impl<T> Store for T where
         + Notices
         + Rules
         + Inbox
+        + Runs
+        + Agendas
         + Erasures
         + Upkeep
 {

@@ -176,6 +176,17 @@ pub enum RunOrder {
     Drop,
 }
 
+/// One piece of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunPiece {
+    /// It begins after this message: 0 at first, then what the piece before came to.
+    pub after: MessageNumber,
+    /// Messages looked at, at most.
+    pub limit: usize,
+    /// When.
+    pub now: Timestamp,
+}
+
 /// What a piece of an order came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ordered {
@@ -192,7 +203,7 @@ pub struct HandlerStanding {
     pub handler: String,
     /// Everything up to here is settled or has a row.
     pub cursor: MessageNumber,
-    /// Messages beyond the cursor: not begun, or being handled.
+    /// Messages beyond the cursor without a row: not begun, or being handled.
     pub ahead: u64,
     /// When the oldest of them was received.
     pub oldest_ahead: Option<Timestamp>,
@@ -213,7 +224,7 @@ pub trait Runs: Send + Sync {
     async fn introduce_handler(&self, account: AccountId, handler: &str, start: HandlerStart) -> StoreResult<()>;
 
     /// Takes the handler for `lease_for`; `None` while another node has it. Asking anew with the lease's own node gives
-    /// a new epoch.
+    /// a new epoch. `Missing` where it was never introduced.
     async fn claim_handler(
         &self,
         account: AccountId,
@@ -228,7 +239,8 @@ pub trait Runs: Send + Sync {
     -> StoreResult<()>;
 
     /// Runs to work on: first those that wait and are due, oldest due first, then messages after `after` without a row,
-    /// in order; up to `limit`, and no more bytes of bodies than `bytes_max` after the first. Not those in `busy`.
+    /// in order; up to `limit`, and no more bytes of bodies than `bytes_max` after the first. Not those in `busy`, and no
+    /// message up to the cursor that has no row. `Fenced` where another has the handler.
     async fn due_runs(
         &self,
         lease: &HandlerLease,
@@ -246,7 +258,8 @@ pub trait Runs: Send + Sync {
         subjects: Vec<Subject>,
     ) -> StoreResult<Vec<Option<(u64, MessageNumber)>>>;
 
-    /// Writes what became of runs, in ONE transaction. `Fenced` where another has the handler.
+    /// Writes what became of runs, in ONE transaction. `Fenced` where another has the handler. A run that was asked for
+    /// anew meanwhile stays as it is, one that was dropped is not tried again, one whose message is gone leaves no trace.
     async fn settle_runs(&self, lease: &HandlerLease, settlement: RunSettlement) -> StoreResult<()>;
 
     /// A page of runs, newest message first.
@@ -258,16 +271,16 @@ pub trait Runs: Send + Sync {
         limit: usize,
     ) -> StoreResult<Page<RunRecord, RunCursor>>;
 
-    /// One piece of an operator's order, beginning after the message `after`: up to `limit` messages looked at, in ONE
-    /// transaction. Only messages up to the handler's cursor: those beyond come anyway (`Drop` moves the cursor past
-    /// them where the scope names no standing and no message).
+    /// One piece of an operator's order, in ONE transaction. It is about messages up to the handler's cursor and about
+    /// whatever has a row; those beyond come anyway. `Drop` without a standing is also about those beyond, and changes
+    /// only what waits, is parked or is yet to come. An attempt under way may still end as it does. `Missing` where there is
+    /// no such handler.
     async fn order_runs(
         &self,
         account: AccountId,
         scope: &RunScope,
         order: RunOrder,
-        after: MessageNumber,
-        limit: usize,
+        piece: RunPiece,
     ) -> StoreResult<Ordered>;
 
     /// How far each handler of an account is.

@@ -29,6 +29,7 @@ impl Upkeep for Model {
             Prunable::Messages => {
                 let before_it = tables.messages.len();
                 tables.messages.retain(|row| row.account != account || row.message.received_at >= before);
+                tables.forget_runs(account);
                 before_it - tables.messages.len()
             }
             Prunable::Events => tables.forget_events(account, before),
