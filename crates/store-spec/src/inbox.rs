@@ -11,7 +11,7 @@ use wire::{AccountId, SourceId};
 use crate::World;
 use crate::world::Sender;
 
-const ALL: MessageFilter = MessageFilter { source: None };
+const ALL: MessageFilter = MessageFilter { source: None, from: None, to: None };
 
 pub async fn a_source_reads_back_and_its_id_is_given_once<S: Store>(mut world: World<S>) -> StoreResult<()> {
     let (ours, theirs) = (world.account().await?, world.account().await?);

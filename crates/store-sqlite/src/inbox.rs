@@ -92,9 +92,10 @@ impl Inbox for SqliteStore {
         let sql = messages_sql();
         let before = after.map_or(i64::MAX, u64::cast_signed);
         let source = filter.source.map(|id| id.as_bytes().to_vec());
+        let (from, to) = (filter.from.map(millis), filter.to.map(millis));
         self.readers
             .read(move |connection| {
-                let values = (number(account), before, source, limit_and_one(limit));
+                let values = (number(account), before, source, limit_and_one(limit), from, to);
                 Ok(Page::cut(list(connection, &sql, values, read_message)?, limit, |message| message.number))
             })
             .await
@@ -127,6 +128,7 @@ impl Inbox for SqliteStore {
 pub(crate) fn messages_sql() -> String {
     format!(
         "{MESSAGE}, x'' {MESSAGE_FROM} and m.number < ?2 and (?3 is null or m.source = ?3)
+         and (?5 is null or m.received_at >= ?5) and (?6 is null or m.received_at < ?6)
          order by m.number desc limit ?4"
     )
 }

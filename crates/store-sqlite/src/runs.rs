@@ -176,7 +176,7 @@ impl Runs for SqliteStore {
         let scope = scope.clone();
         let obey = move |connection: &Connection| orders::obey(connection, account, &scope, order, piece);
         match order {
-            RunOrder::Count => self.readers.read(obey).await,
+            RunOrder::Count | RunOrder::CountDrop => self.readers.read(obey).await,
             RunOrder::Rerun { .. } | RunOrder::Drop => self.writer.write(obey).await,
         }
     }

@@ -115,6 +115,10 @@ pub enum MessageContent {
 pub struct MessageFilter {
     /// Of this source.
     pub source: Option<SourceId>,
+    /// Received at this time or later.
+    pub from: Option<Timestamp>,
+    /// Received before this time.
+    pub to: Option<Timestamp>,
 }
 
 /// The inbox.

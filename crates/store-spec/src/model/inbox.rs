@@ -95,6 +95,8 @@ impl Inbox for Model {
         let found = of_account
             .filter(|message| after.is_none_or(|after| message.number < after))
             .filter(|message| filter.source.is_none_or(|source| message.source == source))
+            .filter(|message| filter.from.is_none_or(|from| message.received_at >= from))
+            .filter(|message| filter.to.is_none_or(|to| message.received_at < to))
             .take(limit + 1)
             .map(|message| Message { body: Vec::new(), ..message.clone() });
         Ok(Page::cut(found.collect(), limit, |message| message.number))
