@@ -91,6 +91,8 @@ async fn every_route_that_manages_leaves_a_note() {
         ("DELETE", "/api/v1/subscriptions/{id}", json!({}), "subscription.delete"),
         ("POST", "/api/v1/sources", source, "source.create"),
         ("PUT", "/api/v1/sources/{id}/keys", json!({"keys": [KEY]}), "source.keys"),
+        ("POST", "/api/v1/inbox/runs/rerun", json!({"handler": "crm", "all": true}), "run.rerun"),
+        ("POST", "/api/v1/inbox/runs/drop", json!({"handler": "crm", "state": "waiting"}), "run.drop"),
         ("POST", "/api/v1/keys", json!({"scopes": ["read"]}), "key.create"),
         ("POST", "/api/v1/keys/{id}/rotate", json!({}), "key.rotate"),
         ("DELETE", "/api/v1/keys/{id}", json!({}), "key.revoke"),
