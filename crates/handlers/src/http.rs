@@ -21,7 +21,9 @@ use request::{Secrets, build};
 
 pub(crate) use judge::{Rules, judge};
 pub use presets::{NoSuchPreset, Preset, WhatsAppMessage};
-pub use settings::{HeaderText, HeaderTextError, HttpBody, HttpSettings, Success, UrlText, UrlTextError, header_name};
+pub use settings::{
+    HeaderText, HeaderTextError, HttpBody, HttpSettings, Success, UrlText, UrlTextError, header_name, header_value,
+};
 
 /// No call takes longer; the way out's own limit is shorter.
 pub(crate) const TOTAL_MAX: Duration = Duration::from_secs(300);

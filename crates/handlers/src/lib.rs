@@ -4,7 +4,9 @@
 mod agendas;
 mod calendar;
 mod email;
+pub mod exec;
 mod filter;
+pub mod forward;
 pub mod http;
 mod ics;
 mod job;

@@ -2,5 +2,6 @@
 //! at once, each with its line and its mend.
 
 mod section;
+mod source;
 
 pub use section::{Mistake, Secrets, Section};

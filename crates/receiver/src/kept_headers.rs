@@ -8,7 +8,7 @@ use wire::headers;
 mod tests;
 
 /// Kept before all others, in this order.
-const FIRST: [&str; 12] = [
+const FIRST: [&str; 13] = [
     "content-type",
     headers::WEBHOOK_ID,
     headers::FANFARE_EVENT,
@@ -21,6 +21,7 @@ const FIRST: [&str; 12] = [
     headers::FANFARE_ATTEMPT,
     headers::FANFARE_REPLAY,
     headers::FANFARE_TEST,
+    headers::FANFARE_HOPS,
 ];
 
 /// Of a connection and not of the message, of proxies, or secret.

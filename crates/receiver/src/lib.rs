@@ -1,5 +1,5 @@
-//! Pure decisions of the receiving half: which webhooks are believed, which were there before, and which name
-//! a person.
+//! Pure decisions of the receiving half: which webhooks are believed, what they say, which were there before, and which
+//! name a person.
 //! No async, no clock, no randomness, no I/O: the caller brings the request and the time.
 
 pub mod agenda;
@@ -16,7 +16,7 @@ mod verify;
 
 pub use calendar_token::{CalendarToken, ParseCalendarTokenError};
 pub use challenge::{Challenge, ChallengeAnswer, VerifyToken, challenge_in_body, challenge_in_query};
-pub use dedupe::{ContentDigest, DedupeKey};
+pub use dedupe::{ContentDigest, DedupeKey, Identity, identify};
 pub use handling::{HandlerRate, HandlerRules, HandlerStart, RunFailure, RunFailureKind};
 pub use kept_headers::KeptHeaders;
 pub use naming::PersonMarks;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use wire::{AccountId, SourceId};
 
-use crate::dedupe::{ContentDigest, DedupeKey};
+use crate::dedupe::{ContentDigest, DedupeKey, Identity, identify};
 use crate::kept_headers::{Gathering, KeptHeaders};
 use crate::scheme::Rejection;
 use crate::source::Source;
@@ -58,30 +58,19 @@ where
         }
     })?;
     let headers = gathering.finish(source.scheme().secret_header());
-    let (dedupe_key, dedupe_slot) = recognised_by(proof.message_id.as_deref(), &headers, &body, source.event());
+    let Identity { key, slot } = identify(proof.message_id.as_deref(), &headers, &body, source.event());
     Ok(Verified {
         source: source.id(),
         account: source.account(),
         received_at: now,
         message_id: proof.message_id,
-        dedupe_key,
-        dedupe_slot,
+        dedupe_key: key,
+        dedupe_slot: slot,
         content_digest: ContentDigest::of(&body),
         matched: proof.key_index,
         headers,
         body,
     })
-}
-
-/// What a repetition is recognised by, and where it is looked for.
-fn recognised_by(
-    message_id: Option<&str>,
-    _headers: &KeptHeaders,
-    body: &[u8],
-    _event: Option<&str>,
-) -> (DedupeKey, u64) {
-    let key = message_id.map_or_else(|| DedupeKey::of_content(body), DedupeKey::of_message_id);
-    (key, key.slot())
 }
 
 impl Verified {

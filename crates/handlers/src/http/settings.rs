@@ -89,12 +89,16 @@ pub struct HeaderTextError(String);
 impl HeaderText {
     /// A value that came from where secrets are kept.
     pub fn secret(text: &str) -> Result<HeaderText, HeaderTextError> {
-        let mut value = HeaderValue::from_str(text.trim_end_matches(['\r', '\n'])).map_err(|_| {
-            HeaderTextError("holds a line break or another character that no header may hold".to_owned())
-        })?;
-        value.set_sensitive(true);
-        Ok(HeaderText::Secret(value))
+        header_value(text).map(HeaderText::Secret)
     }
+}
+
+/// Reads a header's value that is never shown. Files often end with a line break, which is left out.
+pub fn header_value(text: &str) -> Result<HeaderValue, HeaderTextError> {
+    let mut value = HeaderValue::from_str(text.trim_end_matches(['\r', '\n']))
+        .map_err(|_| HeaderTextError("holds a line break or another character that no header may hold".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Reads the name of a header that a handler may set.

@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 /// Below this likeness (Jaro-Winkler, 0 to 1) a suggestion puzzles more than it helps.
-const LIKENESS_MIN: f64 = 0.7;
+pub(super) const LIKENESS_MIN: f64 = 0.7;
 
 /// Something in the file that cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -260,7 +260,7 @@ impl<'t> Section<'t> {
     }
 
     /// Notes each key that nobody has asked for. Call it last.
-    pub fn refuse_the_rest(self) {
+    pub fn refuse_the_rest(&self) {
         let asked = self.asked.borrow();
         for key in self.table.keys().filter(|key| !asked.contains(&key.get_ref().as_ref())) {
             let likeness = |known: &&&'static str| strsim::jaro_winkler(known, &key.get_ref().replace('_', "-"));

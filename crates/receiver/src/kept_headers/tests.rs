@@ -113,3 +113,8 @@ fn a_flood_of_headers_is_bounded_and_ours_stay() {
     let joined: Vec<(&str, &[u8])> = vec![("x-long", &[b'x'; 400]); 3];
     assert_eq!(kept(&joined).as_text(), "");
 }
+
+#[test]
+fn the_count_of_inboxes_behind_a_webhook_is_kept() {
+    assert_eq!(kept(&[("Fanfare-Hops", b"3")]).get("fanfare-hops"), Some("3"));
+}

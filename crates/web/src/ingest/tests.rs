@@ -9,6 +9,8 @@ use super::*;
 use crate::tests::world::World;
 use crate::{Limits, WebSettings};
 
+mod configured;
+
 struct Inbox {
     world: World,
     ingest: Ingest,
@@ -45,6 +47,13 @@ impl Inbox {
             .header("fanfare-event", "webinar.created.recurring")
             .body(Full::from(body.to_owned()))
             .unwrap()
+    }
+
+    /// The same server with these sources in its settings file.
+    fn with(mut self, sources: impl IntoIterator<Item = Source>) -> Inbox {
+        self.world.context.configured_sources = ConfiguredSources::new(sources).unwrap();
+        self.ingest = Ingest::new(App::new(self.world.context.clone()));
+        self
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> (StatusCode, Value) {
