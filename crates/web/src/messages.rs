@@ -98,7 +98,7 @@ pub(crate) async fn list(
     uri: Uri,
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Reply {
-    let filter = MessageFilter { source: parse_filter("source", query.source.as_deref())? };
+    let filter = MessageFilter { source: parse_filter("source", query.source.as_deref())?, ..MessageFilter::default() };
     let after = parse_filter("cursor", query.cursor.as_deref())?.map(|id: InboxMessageId| id.as_u64());
     let page = app.store().messages(caller.account, filter, after, reply::page_size(query.limit)?).await?;
     let views: Vec<_> = page.items.iter().map(|message| MessageView::of(message, BodyView::ABSENT)).collect();
