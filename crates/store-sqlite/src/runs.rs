@@ -21,8 +21,11 @@ use crate::agendas::saturated;
 use crate::columns::{broken, change, find, millis, number, run};
 use crate::inbox::{MESSAGE, read_message};
 
-pub(crate) use listing::{AHEAD, list_sql};
-pub(crate) use orders::{messages_sql, runs_sql};
+#[cfg(test)]
+pub(crate) use {
+    listing::{AHEAD, list_sql},
+    orders::{messages_sql, runs_sql},
+};
 
 /// How `run.state` tells what became of a run.
 const WAITING: i64 = 0;
