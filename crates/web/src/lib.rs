@@ -3,6 +3,7 @@
 
 mod account;
 mod app;
+mod arrivals;
 mod attempt_view;
 mod audit;
 mod body;

@@ -259,3 +259,20 @@ async fn a_message_tells_what_it_says_and_what_became_of_it() {
     inbox.world.get("/api/v1/inbox/messages?from=today").await.refuses(400, &[]);
     inbox.world.get("/api/v1/inbox/messages?source=shop").await.refuses(400, &[]);
 }
+
+#[tokio::test]
+async fn a_fan_out_tells_which_of_its_webhooks_have_not_come() {
+    let inbox = Inbox::with(0).await;
+    let id = "fan_01jw3zqk8n7v2t0d5h9rxbmc4e";
+    let path = format!("/api/v1/inbox/fan-outs/{id}");
+    inbox.world.get(&path).await.refuses(404, &[]);
+    for index in ["2", "3", "6"] {
+        let place = [("fanfare-fanout", id), ("fanfare-index", index), ("fanfare-total", "6")];
+        inbox.receive(&format!("m{index}"), &place, "{}").await;
+    }
+    let shown = inbox.world.get(&path).await.is(200);
+    let missing = json!([{"from": 1, "to": 1}, {"from": 4, "to": 5}]);
+    assert_eq!(shown, json!({"fanOut": id, "total": 6, "arrived": 3, "missing": missing, "more": false}));
+    assert_eq!(inbox.world.get("/api/v1/inbox/fan-outs").await.is(200)["data"], json!([shown]));
+    inbox.world.get("/api/v1/inbox/fan-outs?limit=101").await.refuses(400, &[]);
+}
