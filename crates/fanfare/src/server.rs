@@ -82,6 +82,7 @@ impl Server {
             targets: Arc::new(parts.targets),
             lanes_hint: hint,
             replays_hint,
+            runs_hint: Arc::new(Notify::new()),
             test_send,
             configured_sources: web::ConfiguredSources::default(),
             calendar_feed: None,

@@ -11,7 +11,7 @@ use wire::{AccountId, SourceId};
 use crate::World;
 use crate::world::Sender;
 
-const ALL: MessageFilter = MessageFilter { source: None };
+const ALL: MessageFilter = MessageFilter { source: None, from: None, to: None };
 
 pub async fn a_source_reads_back_and_its_id_is_given_once<S: Store>(mut world: World<S>) -> StoreResult<()> {
     let (ours, theirs) = (world.account().await?, world.account().await?);
@@ -150,7 +150,7 @@ pub async fn messages_come_newest_first_in_pages_without_bodies<S: Store>(mut wo
         for size in 1..=7 {
             let (mut listed, mut after) = (Vec::new(), None);
             while listed.is_empty() || after.is_some() {
-                let page = world.store.messages(account, MessageFilter { source }, after, size).await?;
+                let page = world.store.messages(account, MessageFilter { source, ..ALL }, after, size).await?;
                 assert!(page.items.len() <= size);
                 assert!(page.items.iter().all(|message| message.body.is_empty() && message.body_length == 2));
                 listed.extend(page.items.into_iter().map(|message| (message.number, message.source)));
@@ -169,7 +169,7 @@ pub async fn the_inbox_of_another_account_is_out_of_sight<S: Store>(mut world: W
     world.accept(&sender, "msg_1", "{}").await?;
     assert_eq!(world.store.message(ours, number).await?, None);
     assert_eq!(world.store.messages(ours, ALL, None, 10).await?.items, []);
-    let filter = MessageFilter { source: Some(sender.source()) };
+    let filter = MessageFilter { source: Some(sender.source()), ..ALL };
     assert_eq!(world.store.messages(ours, filter, None, 10).await?.items, []);
     assert_eq!(world.store.message_counts(ours).await?, MessageCounts::default());
     assert_eq!(world.store.message_counts(theirs).await?, MessageCounts { stored: 1, duplicates: 1 });

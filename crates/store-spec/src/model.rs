@@ -23,7 +23,7 @@ mod upkeep;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use audit::Noting;
-use store::AuditNote;
+use store::{AuditNote, DedupeWindow};
 use tables::Tables;
 
 /// A store in memory, for comparing others with.
@@ -31,6 +31,7 @@ use tables::Tables;
 pub struct Model {
     tables: Arc<Mutex<Tables>>,
     note: Option<AuditNote>,
+    window: DedupeWindow,
 }
 
 impl Model {

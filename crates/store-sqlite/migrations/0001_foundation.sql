@@ -432,11 +432,32 @@ create table message (
     received_at integer not null,
     -- Why body and headers are gone, where they are.
     emptied text check (emptied in ('erased', 'expired')),
+    -- Which of how many webhooks of its sender's fan-out it is, where the sender says so.
+    fan_out blob check (length(fan_out) = 16),
+    fan_out_index integer check ((fan_out_index is null) = (fan_out is null)),
+    fan_out_total integer check ((fan_out_total is null) = (fan_out is null)),
     body blob not null,
     check (emptied is null or (headers = '' and body = x''))
 ) strict;
-create unique index message_once on message (account, source, dedupe_key); -- recognising duplicates
-create index message_by_account on message (account, number); -- listing
+create index message_by_account on message (account, number, received_at); -- listing, also of a time
+create index message_by_fan_out on message (account, fan_out, fan_out_index, fan_out_total) -- what is missing of a fan-out
+    where fan_out is not null;
+
+-- Where a repetition is looked for: a hash of account, source and slot, and the newest message there. It decides nothing:
+-- that message is compared. One row for each slot, so that what is new is known by one look, however many there are.
+create table message_seen (
+    fingerprint integer primary key,
+    number integer not null
+) strict;
+
+-- The sweep that takes old rows out of `message_seen`, in the order of fingerprints. Of messages below `swept` the last one
+-- has left no row; the one under way, where `below` is more, takes those below that and has come to `position`.
+create table message_seen_sweep (
+    sweep integer primary key check (sweep = 1),
+    position integer not null,
+    below integer not null check (below >= swept),
+    swept integer not null
+) strict;
 
 -- Only messages that came more than once have a row.
 create table message_duplicate (

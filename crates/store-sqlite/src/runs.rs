@@ -21,8 +21,11 @@ use crate::agendas::saturated;
 use crate::columns::{broken, change, find, millis, number, run};
 use crate::inbox::{MESSAGE, read_message};
 
-pub(crate) use listing::{AHEAD, list_sql};
-pub(crate) use orders::{messages_sql, runs_sql};
+#[cfg(test)]
+pub(crate) use {
+    listing::{AHEAD, list_sql},
+    orders::{messages_sql, runs_sql},
+};
 
 /// How `run.state` tells what became of a run.
 const WAITING: i64 = 0;
@@ -176,7 +179,7 @@ impl Runs for SqliteStore {
         let scope = scope.clone();
         let obey = move |connection: &Connection| orders::obey(connection, account, &scope, order, piece);
         match order {
-            RunOrder::Count => self.readers.read(obey).await,
+            RunOrder::Count | RunOrder::CountDrop => self.readers.read(obey).await,
             RunOrder::Rerun { .. } | RunOrder::Drop => self.writer.write(obey).await,
         }
     }

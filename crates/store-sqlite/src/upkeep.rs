@@ -5,11 +5,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::segment;
 use rusqlite::Connection;
-use store::{Prunable, Retention, StoreError, StoreResult, Upkeep};
+use store::{DedupeWindow, Prunable, Retention, StoreError, StoreResult, Upkeep};
 use wire::{AccountId, EventId, FanOutId};
 
 use crate::SqliteStore;
 use crate::columns::{Id, broken, change, find, list, millis, number, run};
+use crate::dedupe::forget_keys;
 
 /// Bytes of bodies that one transaction overwrites.
 const BODY_BYTES_MAX: i64 = 8 * 1024 * 1024;
@@ -70,6 +71,14 @@ impl Upkeep for SqliteStore {
 
     async fn prune(&self, account: AccountId, what: Prunable, before: Timestamp, limit: usize) -> StoreResult<usize> {
         self.writer.write(move |connection| prune(connection, account, what, (millis(before), limit as i64))).await
+    }
+
+    fn dedupe_window(&self) -> DedupeWindow {
+        self.window
+    }
+
+    async fn forget_keys(&self, now: Timestamp, limit: usize) -> StoreResult<usize> {
+        forget_keys(self, now, limit).await
     }
 }
 

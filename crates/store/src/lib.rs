@@ -10,10 +10,12 @@
 
 mod accounts;
 mod agendas;
+mod arrivals;
 mod audit;
 mod backlog;
 mod catalog;
 mod clock;
+mod dedupe_window;
 mod erasures;
 mod error;
 mod fail_point;
@@ -33,12 +35,14 @@ mod vault;
 
 pub use accounts::{Account, Accounts, KeyRecord, NewKey, Replacement};
 pub use agendas::{Agenda, Agendas, Calendar, CalendarOf};
+pub use arrivals::{Arrivals, FanOutPlace, MISSING_RANGES_MAX};
 pub use audit::{Act, Actor, Audit, AuditNote, AuditNumber, AuditRecord};
 pub use backlog::{Backlog, ROWS_ALIGNED_MAX, Steer, Steered};
 pub use catalog::{
     Catalog, Ending, EventDetail, EventSummary, FanOutProgress, FanOutState, NewEvent, SaveSeries, Saved, SeriesRecord,
 };
 pub use clock::{Chance, Clock};
+pub use dedupe_window::{DedupeWindow, DedupeWindowError};
 pub use erasures::{Erase, Erasure, ErasureState, Erasures, Search, Searched, Whom};
 pub use error::{StoreError, StoreResult};
 pub use fail_point::FailPoint;

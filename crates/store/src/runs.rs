@@ -1,6 +1,8 @@
 //! Handlers and their runs. A handler's progress is a cursor over the inbox and rows for what it has begun, so that
 //! accepting a message costs nothing for the handlers there are.
 
+mod words;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -165,6 +167,8 @@ pub struct RunScope {
 pub enum RunOrder {
     /// Count them.
     Count,
+    /// Count those that `Drop` would change.
+    CountDrop,
     /// Run them (again): the first is due at `first`, each further one `spacing` later.
     Rerun {
         /// When the first is due.

@@ -39,6 +39,8 @@ pub struct Context {
     pub lanes_hint: Arc<Notify>,
     /// Poked when a replay of failed deliveries starts or goes on. Only a hint.
     pub replays_hint: Arc<Notify>,
+    /// Poked when a message was accepted or is to be handled again. Only a hint.
+    pub runs_hint: Arc<Notify>,
     /// How test webhooks are sent; `None` where this process delivers nothing.
     pub test_send: Option<TestSend>,
     /// Sources of the settings file, beside those of the database.

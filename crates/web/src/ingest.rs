@@ -159,7 +159,10 @@ async fn accept(app: &App, message: Verified) -> Answer {
     let accepted = app.store().accept(message).await;
     FailPoint::IngestBeforeAnswer.pass();
     match accepted {
-        Ok(Acceptance::Stored(_)) => Answer::Stored,
+        Ok(Acceptance::Stored(_)) => {
+            app.context.runs_hint.notify_one();
+            Answer::Stored
+        }
         Ok(Acceptance::Duplicate { of, content }) => {
             if content == DuplicateContent::Different {
                 tracing::warn!(%source, message = of, "another body came under a known id; the first one is kept");

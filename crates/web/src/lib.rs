@@ -3,6 +3,7 @@
 
 mod account;
 mod app;
+mod arrivals;
 mod attempt_view;
 mod audit;
 mod body;
@@ -30,8 +31,10 @@ mod replays;
 mod reply;
 mod request;
 mod routes;
+mod runs;
 mod secrets;
 mod serve;
+mod source_labels;
 mod sources;
 mod subscriptions;
 mod test_sends;

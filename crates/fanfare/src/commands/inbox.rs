@@ -73,7 +73,7 @@ pub(crate) async fn run(command: InboxCommand) -> anyhow::Result<()> {
 async fn list(args: MessageListArgs) -> anyhow::Result<()> {
     let store = args.database.open_to_read()?;
     let account = the_account(&store, args.account.account).await?.id;
-    let filter = MessageFilter { source: args.source };
+    let filter = MessageFilter { source: args.source, ..MessageFilter::default() };
     let found = args.limit.gather(async |after, limit| store.messages(account, filter, after, limit).await).await?;
     let rows: Vec<_> = found.into_iter().map(MessageRow::from).collect();
     output::print_list(args.output.format(), &rows, "no message yet")

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use store::{ErasureState, ExceptionState, MessageContent, Prunable, Retention, StoreResult, Upkeep};
+use store::{DedupeWindow, ErasureState, ExceptionState, MessageContent, Prunable, Retention, StoreResult, Upkeep};
 use wire::AccountId;
 
 use super::Model;
@@ -42,6 +42,14 @@ impl Upkeep for Model {
             // Nothing here keeps what nobody can ask for.
             Prunable::Versions | Prunable::Memberships => 0,
         })
+    }
+
+    fn dedupe_window(&self) -> DedupeWindow {
+        self.window
+    }
+
+    async fn forget_keys(&self, _now: Timestamp, _limit: usize) -> StoreResult<usize> {
+        Ok(0)
     }
 }
 

@@ -78,13 +78,13 @@ pub(super) fn obey(
     })?;
     let (known, last_begun) = found.ok_or(StoreError::Missing("the handler"))?;
     // Dropping goes on to the newest message; whatever else is about what was begun or passed over.
-    let last = if matches!(order, RunOrder::Drop) { i64::MAX } else { last_begun };
+    let last = if matches!(order, RunOrder::Drop | RunOrder::CountDrop) { i64::MAX } else { last_begun };
     let (looked, next) = look(connection, &known, scope, piece, last)?;
     let concerned = looked.iter().filter(|one| one.is_in_scope).filter(|one| is_concerned(one, order, known.cursor));
     let mut runs = 0;
     for one in concerned {
         match order {
-            RunOrder::Count => {}
+            RunOrder::Count | RunOrder::CountDrop => {}
             RunOrder::Rerun { first, spacing } => {
                 let wait = spacing.saturating_mul(u32::try_from(runs).unwrap_or(u32::MAX));
                 let due = first.checked_add(wait).unwrap_or(Timestamp::MAX);
@@ -111,7 +111,9 @@ fn is_concerned(one: &Looked, order: RunOrder, cursor: i64) -> bool {
     let is_begun_or_passed = one.state.is_some() || one.number <= cursor;
     match order {
         RunOrder::Count | RunOrder::Rerun { .. } => is_begun_or_passed,
-        RunOrder::Drop => one.state.map_or(one.number > cursor, |state| state == WAITING || state == PARKED),
+        RunOrder::Drop | RunOrder::CountDrop => {
+            one.state.map_or(one.number > cursor, |state| state == WAITING || state == PARKED)
+        }
     }
 }
 

@@ -120,6 +120,7 @@ impl World {
             targets: Arc::new(TargetPolicy::default()),
             lanes_hint: Arc::new(Notify::new()),
             replays_hint: Arc::new(Notify::new()),
+            runs_hint: Arc::new(Notify::new()),
             test_send: None,
             configured_sources: ConfiguredSources::default(),
             calendar_feed: None,

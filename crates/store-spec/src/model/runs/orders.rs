@@ -23,7 +23,9 @@ impl Tables {
             .filter(|message| message.number > piece.after)
             .filter(|message| scope.message.is_none_or(|only| only == message.number))
             .filter(|message| scope.standing.is_none_or(|only| row.standing_of(message.number) == Some(only)))
-            .filter(|message| order == RunOrder::Drop || message.number <= row.last_begun())
+            .filter(|message| {
+                matches!(order, RunOrder::Drop | RunOrder::CountDrop) || message.number <= row.last_begun()
+            })
             .take(piece.limit)
             .collect();
         let last = looked.last().map(|message| message.number);
@@ -37,7 +39,7 @@ impl Tables {
         let row = self.handler_mut(account, &scope.handler)?;
         for (nth, number) in (0_u32..).zip(&concerned) {
             match order {
-                RunOrder::Count => {}
+                RunOrder::Count | RunOrder::CountDrop => {}
                 RunOrder::Rerun { first, spacing } => row.rerun(*number, first + spacing * nth, piece.now),
                 RunOrder::Drop if is_everything(scope) && !row.runs.contains_key(number) => {}
                 RunOrder::Drop => row.drop_run(*number, piece.now),
@@ -63,8 +65,10 @@ impl HandlerRow {
         match (order, self.standing_of(number)) {
             (RunOrder::Count | RunOrder::Rerun { .. }, Some(_)) => true,
             (RunOrder::Count | RunOrder::Rerun { .. }, None) => number <= self.cursor,
-            (RunOrder::Drop, None) => number > self.cursor,
-            (RunOrder::Drop, Some(standing)) => matches!(standing, RunStanding::Waiting | RunStanding::Parked),
+            (RunOrder::Drop | RunOrder::CountDrop, None) => number > self.cursor,
+            (RunOrder::Drop | RunOrder::CountDrop, Some(standing)) => {
+                matches!(standing, RunStanding::Waiting | RunStanding::Parked)
+            }
         }
     }
 
