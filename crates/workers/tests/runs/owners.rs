@@ -1,0 +1,199 @@
+//! Leases, stores that fail, and the end of a process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use store::Clock;
+use tokio::time::{Instant, sleep};
+use wire::NodeId;
+use workers::Turn;
+
+use crate::deeds::{Deed, Deeds};
+use crate::simulation::faulty::{Faults, FaultyRuns};
+use crate::world::World;
+
+const LEASE: Duration = Duration::from_secs(30);
+
+fn slow(seconds: u64) -> Arc<Deeds> {
+    Deeds::new(move |_, _| Deed::Take(Duration::from_secs(seconds)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_another_node_has_the_handler_nothing_is_done() {
+    let deeds = slow(0);
+    let mut world = World::with(&deeds);
+    world.turn().await;
+    let other = NodeId::from_bytes([2; 16]);
+    let claimed = world.store.tables().claim("crm", other, world.clock.now(), LEASE);
+    assert!(claimed.is_some(), "a turn gives the handler back");
+    world.accept("a message");
+    assert_eq!(world.turn().await, Turn::Idle);
+    assert_eq!(deeds.begun(), []);
+    tokio::time::advance(LEASE).await;
+    assert_eq!(world.turn().await, Turn::Worked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_longer_than_a_lease_keeps_the_handler() {
+    let deeds = slow(100);
+    let mut world = World::with_rules(&deeds, |rules| rules.timeout = Duration::from_secs(900));
+    world.accept("a long one");
+    let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
+    for _ in 0..9 {
+        sleep(Duration::from_secs(10)).await;
+        let other = NodeId::from_bytes([2; 16]);
+        assert_eq!(world.store.tables().claim("crm", other, world.clock.now(), LEASE), None);
+    }
+    sleep(Duration::from_secs(11)).await;
+    assert_eq!(world.standings(), ["done"]);
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_lost_the_handler_leaves_what_was_in_flight_and_writes_nothing() {
+    let deeds = slow(20);
+    let mut world = World::with(&deeds);
+    world.accept("in flight");
+    let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
+    sleep(Duration::from_secs(5)).await;
+    // As if this process had been asleep for longer than its lease.
+    let (later, other) = (world.clock.now() + LEASE * 2, NodeId::from_bytes([2; 16]));
+    assert!(world.store.tables().claim("crm", other, later, LEASE * 10).is_some());
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(deeds.done().len(), 0, "it was ended when the lease could not be renewed");
+    assert_eq!(world.standings(), ["none"]);
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_handler_does_not_hold_up_another() {
+    let (tardy, quick) = (slow(25), slow(0));
+    let mut world = World::new();
+    world.add("tardy", &tardy, None, |_| {});
+    world.add("quick", &quick, None, |_| {});
+    world.accept_many(100);
+    let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((tardy.done().len(), quick.done().len()), (0, 100));
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_is_heard_by_every_handler_at_once() {
+    let handlers = [slow(0), slow(0), slow(0)];
+    let mut world = World::new();
+    for (name, deeds) in ["a", "b", "c"].iter().zip(&handlers) {
+        world.add(name, deeds, None, |_| {});
+    }
+    let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
+    sleep(Duration::from_millis(1_500)).await;
+    world.accept("a message");
+    world.hint.notify_one();
+    sleep(Duration::from_millis(50)).await;
+    assert!(handlers.iter().all(|deeds| deeds.done().len() == 1));
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_write_stops_the_handler_and_loses_no_outcome() {
+    let deeds = slow(0);
+    let mut world = World::with(&deeds);
+    let faults = Arc::new(Faults::default());
+    world.through(Arc::new(FaultyRuns::new(world.store.clone(), faults.clone())));
+    world.accept_many(5_000);
+    faults.refuse_writes(true);
+    let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
+    sleep(Duration::from_secs(20)).await;
+    let begun = deeds.begun().len();
+    assert!(begun > 0 && begun < 600, "{begun} were begun that nobody knows of");
+    assert!(faults.calls() < 200, "{} calls in twenty seconds", faults.calls());
+
+    faults.refuse_writes(false);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(deeds.begun().len(), 5_000, "nothing was done twice");
+    assert!(world.standings().iter().all(|standing| *standing == "done"));
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_be_read_is_asked_again_with_pauses() {
+    let deeds = slow(0);
+    let mut world = World::with(&deeds);
+    let faults = Arc::new(Faults::default());
+    world.through(Arc::new(FaultyRuns::new(world.store.clone(), faults.clone())));
+    world.accept("a message");
+    faults.refuse_reads(true);
+    let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
+    sleep(Duration::from_secs(20)).await;
+    assert!(faults.calls() < 60, "{} calls in twenty seconds", faults.calls());
+    faults.refuse_reads(false);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.standings(), ["done"]);
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stops_finishes_what_is_in_flight_begins_nothing_and_gives_the_handler_back() {
+    let deeds = slow(5);
+    let mut world = World::with(&deeds);
+    world.accept_many(100);
+    let running = tokio::spawn(world.supervisor().run(Duration::from_secs(30)));
+    sleep(Duration::from_secs(2)).await;
+    let asked_at = Instant::now();
+    world.stop.send(true).unwrap();
+    running.await.unwrap();
+    assert!(asked_at.elapsed() < Duration::from_secs(4));
+    assert_eq!((deeds.begun().len(), deeds.done().len()), (4, 4));
+    assert_eq!(world.standings().iter().filter(|standing| **standing == "done").count(), 4);
+    assert!(!world.store.tables().is_owned("crm"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_finished_in_time_is_left_and_done_again() {
+    let is_second = Arc::new(AtomicBool::new(false));
+    let seen = is_second.clone();
+    let deeds = Deeds::new(move |body, _| match body == "hangs" && !seen.load(Ordering::SeqCst) {
+        true => Deed::Hang,
+        false => Deed::Succeed,
+    });
+    let mut world = World::with_rules(&deeds, |rules| rules.timeout = Duration::from_secs(900));
+    world.accept_all(["hangs", "other"]);
+    let running = tokio::spawn(world.supervisor().run(Duration::from_secs(5)));
+    sleep(Duration::from_secs(2)).await;
+    let asked_at = Instant::now();
+    world.stop.send(true).unwrap();
+    running.await.unwrap();
+    assert!(asked_at.elapsed() < Duration::from_secs(6));
+    assert_eq!((world.standings(), world.cursor()), (vec!["none", "done"], 0));
+    assert!(!world.store.tables().is_owned("crm"));
+
+    is_second.store(true, Ordering::SeqCst);
+    world.stop.send(false).unwrap();
+    let again = deeds.clone();
+    world.add("crm", &again, None, |_| {});
+    world.turn().await;
+    assert_eq!(world.standings(), ["done", "done"]);
+    assert_eq!(deeds.attempts()["other"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_repeats_at_most_what_was_in_flight_or_on_its_way_to_the_disk() {
+    let deeds = Deeds::new(|_, _| Deed::Take(Duration::from_millis(10)));
+    let mut world = World::with(&deeds);
+    world.accept_many(500);
+    let crashes = AtomicUsize::new(0);
+    while world.store.tables().handlers.is_empty() || world.standings().contains(&"none") {
+        let again = deeds.clone();
+        if crashes.fetch_add(1, Ordering::SeqCst) > 0 {
+            world.add("crm", &again, None, |_| {});
+        }
+        let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
+        sleep(Duration::from_millis(205)).await;
+        running.abort();
+        assert!(running.await.is_err());
+    }
+    let repeated = deeds.begun().len() - 500;
+    let crashes = crashes.into_inner();
+    assert!(crashes > 3 && repeated <= crashes * 12, "{repeated} repeated in {crashes} crashes");
+}
