@@ -182,6 +182,6 @@ fn is_never_kept(name: &str) -> bool {
     let begins = |known: &&str| name.get(..known.len()).is_some_and(|part| is(part, known));
     let ends = |known: &&str| name.len().checked_sub(known.len()).is_some_and(|at| is(&name[at..], known));
     NEVER.iter().any(|known| is(name, known))
-        || NEVER_BEGINNING.iter().any(|known| begins(&known))
-        || NEVER_ENDING.iter().any(|known| ends(&known))
+        || NEVER_BEGINNING.iter().any(begins)
+        || NEVER_ENDING.iter().any(ends)
 }

@@ -61,7 +61,7 @@ impl Source {
         SourceId::from_bytes(id)
     }
 
-    /// The same source, all of whose webhooks are this event: 1 to 60 characters of `a-z A-Z 0-9 . _ - :`.
+    /// The same source, all of whose webhooks are this event: 1 to 60 letters, digits, `.`, `_`, `-`, `:` and `/`.
     pub fn with_event(self, event: &str) -> Result<Self, SourceError> {
         let may = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:/".contains(&byte);
         if event.is_empty() || event.len() > EVENT_CHARS_MAX || !event.bytes().all(may) {

@@ -64,7 +64,7 @@ pub async fn a_message_is_stored_as_it_came<S: Store>(mut world: World<S>) -> St
     assert_eq!((message.message_id.as_deref(), message.received_at), (Some("msg_1"), world.now()));
     assert_eq!(
         (message.headers.as_str(), message.body),
-        ("content-type: application/json\n", body.as_bytes().to_vec())
+        ("content-type: application/json\nwebhook-id: msg_1\n", body.as_bytes().to_vec())
     );
     assert_eq!((message.duplicates, message.conflicts, message.body_length), (0, 0, body.len() as u64));
     assert_eq!(world.store.message(account, number + 1).await?, None);

@@ -94,6 +94,7 @@ fn a_path_made_by_a_machine_is_a_secret() {
         "9f8e7d6c5b4a39281706f5e4d3c2b1a0",
         "550e8400-e29b-41d4-a716-446655440000",
         "tagmango-9f8e7d6c5b4a39281706",
+        "tm-5e0f6ad1c9b847239f3e2d1c0b5a",
         "kQ3v_8ZpW1xY-7sHfB2nTg",
         "mfrggzdfmztwq2lknnwg23tpob",
     ] {
