@@ -3,6 +3,7 @@
 
 mod filter;
 mod job;
+pub mod sql;
 mod template;
 
 use std::sync::Arc;
@@ -23,6 +24,21 @@ pub trait Handler: Send + Sync {
     /// [`Job::idempotency_key`]. The worker bounds the time and catches a panic. The text says what was done, in a few
     /// words without anything of the person; it is logged.
     async fn handle(&self, job: &Job) -> Result<String, RunFailure>;
+
+    /// Handles several at once, in their order; one result for each. A kind of handler that saves by it says so in
+    /// [`batch_max`](Handler::batch_max).
+    async fn handle_batch(&self, jobs: &[Job]) -> Vec<Result<String, RunFailure>> {
+        let mut results = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            results.push(self.handle(job).await);
+        }
+        results
+    }
+
+    /// The most jobs that [`handle_batch`](Handler::handle_batch) is given at once.
+    fn batch_max(&self) -> usize {
+        1
+    }
 
     /// What [`handle`](Handler::handle) would do, in words and texts for a person, without doing anything.
     async fn foresee(&self, job: &Job) -> Result<String, RunFailure>;
