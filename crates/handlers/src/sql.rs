@@ -93,6 +93,23 @@ impl SqlHandler {
         }
     }
 
+    /// In as few transactions as their order allows.
+    async fn handle_kept(&self, jobs: &[Job]) -> Vec<Result<String, RunFailure>> {
+        let mut results: Vec<Result<String, RunFailure>> = Vec::with_capacity(jobs.len());
+        while results.len() < jobs.len() {
+            let rest = &jobs[results.len()..];
+            let piece = &rest[..self.work.count_for_one_transaction(rest).max(1)];
+            match self.transact(piece).await {
+                Ok(words) => results.extend(words.into_iter().map(Ok)),
+                Err(failure) if is_of_target(&failure) => results.resize(jobs.len(), Err(failure)),
+                // One that cannot be done must not keep the others from being done.
+                Err(_) if piece.len() > 1 => results.extend(self.one_by_one(piece).await),
+                Err(failure) => results.push(Err(failure)),
+            }
+        }
+        results
+    }
+
     /// Each in a transaction of its own, until the database itself is in trouble.
     async fn one_by_one(&self, jobs: &[Job]) -> Vec<Result<String, RunFailure>> {
         let mut results: Vec<Result<String, RunFailure>> = Vec::with_capacity(jobs.len());
@@ -129,12 +146,7 @@ impl Handler for SqlHandler {
                 }
             });
         }
-        let outcomes = match self.transact(&kept).await {
-            Ok(words) => words.into_iter().map(Ok).collect(),
-            // One that cannot be done must not keep the others from being done.
-            Err(failure) if kept.len() > 1 && !is_of_target(&failure) => self.one_by_one(&kept).await,
-            Err(failure) => vec![Err(failure); kept.len()],
-        };
+        let outcomes = self.handle_kept(&kept).await;
         let mut outcomes = outcomes.into_iter();
         let of_kept = || Err(RunFailure { kind: RunFailureKind::Retry { after: None }, reason: String::new() });
         results.into_iter().map(|result| result.or_else(|| outcomes.next()).unwrap_or_else(of_kept)).collect()

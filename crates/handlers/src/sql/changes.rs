@@ -1,7 +1,7 @@
-//! Decides what messages change in the built-in tables: folds the messages of one transaction into rows, each key once,
-//! the newest holding. What the database holds already is compared there (`tables.rs`).
+//! Decides what messages change in the built-in tables: folds the messages of one transaction into rows, each key once.
+//! What the database holds already is compared there (`tables.rs`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use receiver::reading::{SessionRead, WebinarEvent};
 use receiver::{Reading, RunFailure, RunFailureKind};
@@ -40,7 +40,6 @@ pub(super) enum Fate {
     Listed {
         person: String,
         series: String,
-        mark: Mark,
         sessions: usize,
     },
     /// A reminder, or that somebody was there, is noted.
@@ -124,6 +123,21 @@ pub(super) fn sessions_to_look_up(jobs: &[Job]) -> Vec<String> {
     ids
 }
 
+/// How many of the messages, from the first, one transaction can take: each person once, and no two versions of one
+/// series, so that nothing within it has an order.
+pub(super) fn count_for_one_transaction(jobs: &[Job]) -> usize {
+    let mut people = BTreeSet::new();
+    let mut versions = BTreeMap::new();
+    let mut is_in_order = |job: &Job| {
+        let Some((_, webinar, person)) = kept(job) else { return true };
+        let is_one_version = webinar.series.as_ref().is_none_or(|series| {
+            *versions.entry(series.id.clone()).or_insert(series.version) == series.version
+        });
+        people.insert(person.to_owned()) && is_one_version
+    };
+    jobs.iter().position(|job| !is_in_order(job)).unwrap_or(jobs.len())
+}
+
 impl<'j> Changes<'j> {
     /// Folds messages. `known` are the kept sessions among those to look up, each with its series.
     pub(super) fn of(jobs: &[&'j Job], known: Vec<(String, String)>) -> (Changes<'j>, Vec<Fate>) {
@@ -146,13 +160,7 @@ impl<'j> Changes<'j> {
     }
 
     fn add_person(&mut self, email: &'j str, webinar: &'j WebinarEvent, job: &Job) {
-        let row = PersonRow::of(email, &webinar.person, job);
-        match self.people.get_mut(email) {
-            Some(kept) => kept.merge(row),
-            None => {
-                self.people.insert(email, row);
-            }
-        }
+        self.people.insert(email, PersonRow::of(email, &webinar.person, job));
     }
 
     fn add_listed(&mut self, person: &'j str, webinar: &'j WebinarEvent, job: &'j Job, keys: &mut Keys) -> Fate {
@@ -167,10 +175,8 @@ impl<'j> Changes<'j> {
         let count = rows.len();
         let agenda = AgendaRow::of(person, &series, mark, job.message.received_at, rows.keys().cloned().collect());
         self.agendas.insert((person, series.clone()), agenda);
-        // A newer version has taken the place of an older one: what only the older listed is not told any more.
-        self.sessions_told.retain(|_, row| row.series != series || row.version == mark.0);
         self.sessions_told.extend(rows);
-        Fate::Listed { person: person.to_owned(), series, mark, sessions: count }
+        Fate::Listed { person: person.to_owned(), series, sessions: count }
     }
 
     fn add_series_told(&mut self, row: SeriesRow<'j>) {
@@ -196,12 +202,7 @@ impl<'j> Changes<'j> {
                 self.recordings.insert(key.clone(), &session.link);
             }
             let row = PresenceRow::of(person, &key, presence, job);
-            match self.presence.get_mut(&(person, key.clone())) {
-                Some(kept) => kept.merge(row),
-                None => {
-                    self.presence.insert((person, key), row);
-                }
-            }
+            self.presence.insert((person, key), row);
         }
         Fate::Noted(match presence {
             Presence::Reminded => "noted a reminder",
@@ -215,11 +216,6 @@ impl<'j> Changes<'j> {
             row.link = "";
         }
         self.sessions_seen.entry(key.to_owned()).or_insert(row);
-    }
-
-    /// Whether a message's listing is what stands for person and series after all messages folded.
-    pub(super) fn holds(&self, person: &str, series: &str, mark: Mark) -> bool {
-        self.agendas.get(&(person, series.to_owned())).is_some_and(|agenda| agenda.mark() == mark)
     }
 
     /// The rows of each step that has any, as JSON.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// A way from the event to one of its values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Path {
+pub(super) struct Path {
     text: String,
     steps: Vec<Step>,
 }

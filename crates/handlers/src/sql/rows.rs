@@ -35,7 +35,7 @@ impl RowStatement {
             };
         }
         let from = match dialect {
-            Dialect::Postgres => format!("jsonb_to_recordset($1::jsonb) as j({rows})"),
+            Dialect::Postgres => format!("jsonb_to_recordset($1::text::jsonb) as j({rows})"),
             Dialect::Sqlite => format!("(select {rows} from json_each(?1)) as j"),
         };
         self.text.replace("{rows}", &from).replace("{p}", prefix)

@@ -225,7 +225,7 @@ const INVITATIONS: RowStatement = RowStatement {
 insert into {p}attendance as t (person, session, status, version, message, invited_at, changed_at)
 select j.person, j.session, 'invited', j.version, j.message, j.told_at, j.told_at from {rows}
 join {p}agendas a on a.person = j.person and a.series = j.series and a.version = j.version and a.message = j.message
-join {p}sessions s on s.id = j.session
+join {p}sessions s on s.id = j.session and (s.status = 'scheduled' or s.version <= j.version)
 where true
 on conflict (person, session) do update set
   status = case when t.attended_at is not null then 'attended'

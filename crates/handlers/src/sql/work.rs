@@ -64,9 +64,10 @@ const OLD_RUNS_PLACE: usize = 1;
 const FIRST_OWN: usize = 2;
 
 /// What is to be done for messages that are new.
-pub(super) struct Plan<'j> {
+pub(super) struct Plan {
     pub(super) commands: Vec<Command>,
-    told: Option<(Changes<'j>, Vec<Fate>)>,
+    /// What becomes of each message, where the built-in tables are kept.
+    told: Option<Vec<Fate>>,
     count: usize,
 }
 
@@ -108,6 +109,14 @@ impl Work {
         }
     }
 
+    /// How many of the messages, from the first, one transaction can take.
+    pub(super) fn count_for_one_transaction(&self, jobs: &[Job]) -> usize {
+        match self.kind {
+            SqlWork::Tables(_) => changes::count_for_one_transaction(jobs),
+            SqlWork::Statements(_) => jobs.len(),
+        }
+    }
+
     /// Notes the runs; the answer is the keys of those that are new.
     pub(super) fn note_runs(&self, jobs: &[Job], keys: &[String]) -> Command {
         let row = |(job, key): (&Job, &String)| {
@@ -137,7 +146,7 @@ impl Work {
     }
 
     /// Decides what to do. `known` is the answer to [`look_up`](Work::look_up).
-    pub(super) fn plan<'j>(&self, jobs: &[&'j Job], known: Rows) -> Plan<'j> {
+    pub(super) fn plan(&self, jobs: &[&Job], known: Rows) -> Plan {
         match &self.kind {
             SqlWork::Tables(_) => {
                 let (changes, fates) = Changes::of(jobs, pairs(known));
@@ -145,7 +154,7 @@ impl Work {
                     statement: FIRST_OWN + 1 + step as usize,
                     values: vec![rows.into()],
                 });
-                Plan { commands: commands.collect(), told: Some((changes, fates)), count: jobs.len() }
+                Plan { commands: commands.collect(), told: Some(fates), count: jobs.len() }
             }
             SqlWork::Statements(statements) => {
                 let commands = jobs.iter().flat_map(|job| {
@@ -193,7 +202,7 @@ impl Work {
     }
 }
 
-impl Plan<'_> {
+impl Plan {
     /// What was done for each of all messages: of `keys`, those that are `noted` were new; `rows` are what the commands
     /// gave back.
     pub(super) fn words(&self, rows: Rows, keys: &[String], noted: &BTreeSet<String>) -> Vec<String> {
@@ -203,19 +212,16 @@ impl Plan<'_> {
     }
 
     fn words_of_new(&self, rows: Rows) -> Vec<String> {
-        let Some((changes, fates)) = &self.told else {
+        let Some(fates) = &self.told else {
             return vec!["ran the statements".to_owned(); self.count];
         };
         let written: BTreeSet<(String, String)> = pairs(rows).into_iter().collect();
         let words = |fate: &Fate| match fate {
             Fate::Noted(words) => (*words).to_owned(),
-            Fate::Listed { person, series, mark, sessions } => {
-                let is_written = written.contains(&(person.clone(), series.clone()));
-                match is_written && changes.holds(person, series, *mark) {
-                    true => format!("kept {sessions} sessions"),
-                    false => "what is kept is newer: nothing changed".to_owned(),
-                }
+            Fate::Listed { person, series, sessions } if written.contains(&(person.clone(), series.clone())) => {
+                format!("kept {sessions} {}", if *sessions == 1 { "session" } else { "sessions" })
             }
+            Fate::Listed { .. } => "what is kept is newer: nothing changed".to_owned(),
         };
         fates.iter().map(words).collect()
     }

@@ -1,4 +1,4 @@
-//! The rows of the built-in tables as their statements take them, and how two of one key become one.
+//! The rows of the built-in tables as their statements take them.
 
 use jiff::Timestamp;
 use receiver::reading::{Person, SessionRead};
@@ -7,9 +7,6 @@ use serde::Serialize;
 use super::super::text::{instant, offset};
 use super::Mark;
 use crate::Job;
-
-/// With fewer digits than this two numbers may end alike by chance.
-const PHONE_DIGITS_MIN: usize = 7;
 
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct SeriesRow<'j> {
@@ -94,30 +91,6 @@ impl<'j> PersonRow<'j> {
             message: super::mark(job).1,
         }
     }
-
-    /// The newer message holds, but keeps what it does not say; as the statement in `tables.rs`.
-    pub(super) fn merge(&mut self, other: PersonRow<'j>) {
-        let (older, newer) = match other.message >= self.message {
-            true => (self.clone(), other),
-            false => (other, self.clone()),
-        };
-        *self = PersonRow {
-            email: newer.email,
-            name: if newer.name.is_empty() { older.name } else { newer.name },
-            phone: match (older.phone, newer.phone) {
-                (Some(older), Some(newer)) if is_same_with_dial_code(older, newer) => Some(older),
-                (older, newer) => newer.or(older),
-            },
-            utc_offset: newer.utc_offset.or(older.utc_offset),
-            first_seen_at: older.first_seen_at.min(newer.first_seen_at),
-            last_seen_at: older.last_seen_at.max(newer.last_seen_at),
-            message: newer.message,
-        };
-    }
-}
-
-fn is_same_with_dial_code(full: &str, bare: &str) -> bool {
-    bare.len() >= PHONE_DIGITS_MIN && full.strip_prefix('+').is_some_and(|digits| digits.ends_with(bare))
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -147,10 +120,6 @@ impl<'j> AgendaRow<'j> {
         sessions: Vec<String>,
     ) -> AgendaRow<'j> {
         AgendaRow { person, series: series.to_owned(), version, message, told_at: instant(told_at), sessions }
-    }
-
-    pub(super) const fn mark(&self) -> Mark {
-        (self.version, self.message)
     }
 
     pub(super) fn invitations(&self) -> impl Iterator<Item = InvitationRow<'_>> {
@@ -188,15 +157,5 @@ impl<'j> PresenceRow<'j> {
             attended_at: is_there.then(|| at.clone()),
             changed_at: at,
         }
-    }
-
-    pub(super) fn merge(&mut self, other: PresenceRow<'j>) {
-        self.status = self.status.max(other.status);
-        self.reminded_at = self.reminded_at.take().max(other.reminded_at);
-        self.attended_at = match (self.attended_at.take(), other.attended_at) {
-            (Some(one), Some(two)) => Some(one.min(two)),
-            (one, two) => one.or(two),
-        };
-        self.changed_at = self.changed_at.clone().max(other.changed_at);
     }
 }
