@@ -27,7 +27,7 @@ pub use limits::Limits;
 pub use origin::Origin;
 pub use own_addresses::own_addresses;
 pub use resolver::{Addresses, LookupError, Resolve, SystemResolver};
-pub use tls::client_config;
+pub use tls::{client_config, system_client_config};
 
 /// Why the way out cannot be built; the process should not start.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ impl Egress {
     /// # Errors
     /// [`StartError::Tls`] if there are none.
     pub fn new(policy: TargetPolicy, limits: Limits, resolver: Arc<dyn Resolve>) -> Result<Self, StartError> {
-        let config = tls::system_config()?;
+        let config = system_client_config()?;
         Ok(Self::with_tls(policy, limits, resolver, config))
     }
 

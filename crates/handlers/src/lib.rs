@@ -11,6 +11,7 @@ pub mod http;
 mod ics;
 mod job;
 mod names;
+pub mod sql;
 mod template;
 mod words;
 
