@@ -4,13 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "what is skipped is said aloud; processes talk by it")]
 
-//mod cut;
+mod cut;
 mod events;
-//mod failures;
-//mod kill;
+mod failures;
+mod kill;
 mod order;
-//mod people;
-//mod statements;
+mod people;
+mod statements;
 mod world;
 
 /// Says aloud what this machine cannot test; `scripts/test` has seen to everything, so there it is a failure.

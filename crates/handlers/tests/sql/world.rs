@@ -18,7 +18,8 @@ pub(crate) struct Database {
 
 enum Kind {
     Postgres(Client),
-    Sqlite(TempDir),
+    /// Goes with the test.
+    Sqlite(#[expect(dead_code, reason = "kept for its end")] TempDir),
 }
 
 /// The server's address as the environment gives it; says aloud where there is none.
@@ -54,8 +55,13 @@ impl Database {
         let statements =
             format!("drop schema if exists {schema} cascade; create schema {schema}; set search_path = {schema}");
         client.batch_execute(&statements).await.unwrap();
-        let url = format!("{server}?options=-csearch_path%3D{schema}&sslmode=disable");
+        let url = format!("{server}?options=-csearch_path%3D{schema}&application_name={schema}&sslmode=disable");
         Some(Database { url, kind: Kind::Postgres(client) })
+    }
+
+    /// The name under which the server sees its handlers.
+    pub(crate) fn name(&self) -> &str {
+        self.url.split("application_name=").nth(1).and_then(|rest| rest.split('&').next()).unwrap()
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
