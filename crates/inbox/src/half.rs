@@ -5,18 +5,18 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use egress::Egress;
 use handlers::{Templates, Tools};
 use provider::api_key::ApiKey;
-use receiver::Source;
+use receiver::{CalendarToken, Preset, Source};
 use store::{Account, Chance, Clock, SourceRecord, Store, StoreError};
 use tokio::sync::{Notify, watch};
-use web::ConfiguredSources;
+use web::{CalendarFeed, ConfiguredSources};
 use wire::{AccountId, NodeId};
 use workers::{MessageRead, RunContext, RunHandler, RunSupervisor, SourceLabel};
 
-use crate::config::InboxConfig;
+use crate::config::{HandlerConfig, InboxConfig};
 
 /// What an account is called that nobody has named.
 const ACCOUNT_NAME: &str = "Inbox";
@@ -44,6 +44,8 @@ pub struct Means {
 
 /// The half, made ready.
 pub struct Half {
+    /// For the addresses of calendars; `None` where no handler keeps any.
+    pub calendar_feed: Option<CalendarFeed>,
     /// For the way in.
     pub sources: ConfiguredSources,
     /// For a task of its own.
@@ -109,14 +111,15 @@ impl Half {
             templates: Templates::default(),
             public_url: config.public_url.clone(),
         };
-        for handler in config.handlers {
-            let name = handler.rules.name.clone();
-            let made = handler.kind.build(&name, &tools, Some(&means.database));
-            let made = made.with_context(|| format!("handler {name:?}"))?;
-            handlers.push(RunHandler { account, rules: handler.rules, filter: handler.filter, handler: made });
+        let has_calendars = config.handlers.iter().any(|handler| handler.kind.name() == "calendar");
+        for HandlerConfig { rules, filter, kind } in config.handlers {
+            let made = kind.make(&rules, &tools, &means.database).await;
+            let handler = made.map_err(|mend| anyhow!("handler {:?}: {mend}", rules.name))?;
+            handlers.push(RunHandler { account, rules, filter, handler });
         }
         let context = run_context(&means, labels);
         Ok(Half {
+            calendar_feed: has_calendars.then(|| calendar_feed(means.store.clone())),
             sources: ConfiguredSources::new(config.sources)?,
             supervisor: RunSupervisor::new(context, handlers, means.hint, means.stop),
         })
@@ -144,7 +147,7 @@ async fn introduce(means: &Means, source: &Source) -> anyhow::Result<()> {
         id: source.id(),
         account: source.account(),
         name: source.name().to_owned(),
-        preset: SourceRecord::OF_THE_SETTINGS.to_owned(),
+        preset: Preset::Custom.to_string(),
         keys: Vec::new(),
         created_at: means.clock.now(),
     };
@@ -152,4 +155,11 @@ async fn introduce(means: &Means, source: &Source) -> anyhow::Result<()> {
         Ok(()) | Err(StoreError::Exists(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+fn calendar_feed(store: Arc<dyn Store>) -> CalendarFeed {
+    Arc::new(move |token: CalendarToken| {
+        let store = store.clone();
+        Box::pin(async move { Ok(store.calendar(*token.as_bytes()).await?.map(|calendar| handlers::feed(&calendar))) })
+    })
 }

@@ -3,6 +3,12 @@
 
 mod clock;
 pub mod config;
+pub mod half;
 pub mod key_file;
+mod library;
+pub mod trial;
 
 pub use clock::{SystemChance, SystemClock};
+pub use handlers::{Job, RunFailure};
+pub use library::{Inbox, RunningInbox};
+pub use receiver::Reading;

@@ -50,3 +50,18 @@ pub use serve::serve;
 pub fn router(context: Context) -> axum::Router {
     routes::router(app::App::new(context))
 }
+
+/// The inbox's way in and its calendars alone, for another program's router: `/in/{path}` of every source and
+/// `/calendars/{token}`.
+pub fn inbox_router(context: Context) -> axum::Router {
+    let app = app::App::new(context);
+    let ingest = std::sync::Arc::new(ingest::Ingest::new(app.clone()));
+    let way_in = move |request: axum::extract::Request| {
+        let ingest = ingest.clone();
+        async move { ingest.answer(request).await.map(axum::body::Body::new) }
+    };
+    axum::Router::new()
+        .route("/in/{source}", axum::routing::any(way_in))
+        .route("/calendars/{token}", axum::routing::get(calendars::show))
+        .with_state(app)
+}

@@ -30,7 +30,7 @@ fn session(id: &str, begin: &str) -> SessionRead {
 fn event(sessions: &[SessionRead]) -> WebinarEvent {
     WebinarEvent {
         event: "webinar.created.recurring".to_owned(),
-        person: Person { name: "Asha".to_owned(), email: None, phone: None, offset: None },
+        person: Person { name: "Asha".to_owned(), email: None, phone: None, offset: None, zone: None },
         sessions: sessions.to_vec(),
         mangoes: Vec::new(),
         series: None,

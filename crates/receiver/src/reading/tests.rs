@@ -33,9 +33,7 @@ const REMINDER: &str = r#"{"name":"John Doe","email":"john@example.com","phone":
 const COMPLETED: &str = r#"{"name":"John Doe","email":"john.doe@example.com","phone":"+1234567890","webinar":"Introduction to Digital Marketing","webinarId":"6149b1e5612c4e5fd96041d3","webinarLink":"https://example.com/webinar/recording/123"}"#;
 
 fn headers(lines: &[(&str, &str)]) -> KeptHeaders {
-    let mut kept = KeptHeaders::default();
-    lines.iter().for_each(|(name, value)| kept.offer(name, value.as_bytes()));
-    kept
+    KeptHeaders::from_text(lines.iter().map(|(name, value)| format!("{name}: {value}\n")).collect())
 }
 
 fn webinar_of(reading: Reading) -> WebinarEvent {
