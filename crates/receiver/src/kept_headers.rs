@@ -180,7 +180,5 @@ fn is_never_kept(name: &str) -> bool {
     let (name, is) = (name.as_bytes(), |part: &[u8], known: &str| part.eq_ignore_ascii_case(known.as_bytes()));
     let begins = |known: &&str| name.get(..known.len()).is_some_and(|part| is(part, known));
     let ends = |known: &&str| name.len().checked_sub(known.len()).is_some_and(|at| is(&name[at..], known));
-    NEVER.iter().any(|known| is(name, known))
-        || NEVER_BEGINNING.iter().any(begins)
-        || NEVER_ENDING.iter().any(ends)
+    NEVER.iter().any(|known| is(name, known)) || NEVER_BEGINNING.iter().any(begins) || NEVER_ENDING.iter().any(ends)
 }
