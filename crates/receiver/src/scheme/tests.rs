@@ -40,7 +40,9 @@ fn receive(scheme: Scheme, headers: Headers<'_>, body: &[u8], seconds: i64) -> R
 }
 
 /// Preset, key, headers of a request with [`BODY`] signed at [`NOW`], and the message id.
-fn requests() -> Vec<(Preset, &'static str, Vec<(&'static str, String)>, Option<&'static str>)> {
+type Sent = (Preset, &'static str, Vec<(&'static str, String)>, Option<&'static str>);
+
+fn requests() -> Vec<Sent> {
     let hex = |prefix: &str, digits: &str| format!("{prefix}{digits}");
     let time = || NOW.to_string();
     vec![

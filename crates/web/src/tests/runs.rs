@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use receiver::HandlerStart;
 use serde_json::{Value, json};
-use store::{Act, HandlerLease, RunSettlement, RunState, Runs, SettledRun, SkipReason};
-use wire::{InboxMessageId, NodeId, Signer, SigningSecret, WebhookId};
+use store::{Act, RunState, SkipReason};
+use wire::{Signer, SigningSecret, WebhookId};
 
 use super::world::World;
 
@@ -44,18 +43,8 @@ impl Inbox {
         self.world.receive(request).await;
     }
 
-    /// Makes a handler known that has come to these ends with the first messages, and no further.
-    pub(super) async fn handler(&self, name: &str, ends: Vec<RunState>) -> HandlerLease {
-        let (store, account, now) = (&self.world.store, self.world.account, self.world.context.clock.now());
-        store.introduce_handler(account, name, HandlerStart::Oldest).await.unwrap();
-        let node = NodeId::from_bytes([7; 16]);
-        let lease = store.claim_handler(account, name, node, now, Duration::from_secs(30)).await.unwrap().unwrap();
-        let numbers = self.messages.iter().map(|id| id.parse::<InboxMessageId>().unwrap().as_u64());
-        let run = |(number, state)| SettledRun { number, attempts: 1, generation: 0, state, handled: None };
-        let runs: Vec<_> = numbers.zip(ends).map(run).collect();
-        let cursor = runs.last().map_or(0, |run| run.number);
-        store.settle_runs(&lease, RunSettlement { cursor, runs, now }).await.unwrap();
-        lease
+    pub(super) async fn handler(&self, name: &str, ends: Vec<RunState>) {
+        self.world.handled(name, &self.messages, ends).await;
     }
 
     async fn rerun(&self, body: Value) -> Value {

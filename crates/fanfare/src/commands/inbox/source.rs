@@ -113,6 +113,12 @@ async fn create(args: SourceCreateArgs) -> anyhow::Result<()> {
     output::print_line(&row.path);
     if row.key_count > 0 {
         output::say("Register this path, after your server's address, with the sender.");
+    } else if args.preset != Preset::StandardWebhooks {
+        output::say(&format!(
+            "It rejects everything until it has a key. Next:\n  \
+             1  register this path, after your server's address, with the sender\n  \
+             2  give it the secret the sender signs with: fanfare inbox source keys {id} --key …"
+        ));
     } else {
         output::say(&format!(
             "It rejects everything until it has a key. Next:\n  \
