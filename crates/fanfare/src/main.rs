@@ -10,6 +10,7 @@ mod limits;
 mod logs;
 mod output;
 mod progress;
+mod receiving;
 mod secret_keys;
 mod server;
 mod signals;
