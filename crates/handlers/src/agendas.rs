@@ -44,12 +44,7 @@ pub(crate) fn read(agenda: &Agenda) -> Result<Kept, RunFailure> {
 }
 
 pub(crate) fn stored(person: &str, key: &str, entries: &Entries) -> Agenda {
-    Agenda {
-        person: person.to_owned(),
-        series: key.to_owned(),
-        version: entries.version,
-        entries: entries.to_text(),
-    }
+    Agenda { person: person.to_owned(), series: key.to_owned(), version: entries.version, entries: entries.to_text() }
 }
 
 /// The version that a job's event stands for.

@@ -18,8 +18,8 @@ use store::{Agendas, Chance};
 pub use agendas::calendar_url;
 pub use calendar::CalendarHandler;
 pub use email::{
-    CalendarWords, EmailHandler, EmailSettings, Languages, MailAddress, MailCertificate, MailServer, MailSettingError, MailTls,
-    Texts,
+    CalendarWords, EmailHandler, EmailSettings, Languages, MailAddress, MailCertificate, MailServer, MailSettingError,
+    MailTls, Texts,
 };
 pub use filter::{Filter, FilterError};
 pub use ics::feed;

@@ -79,9 +79,10 @@ impl Entries {
     /// Whether one of its sessions is in the event.
     #[must_use]
     pub fn share_a_session_with(&self, event: &WebinarEvent) -> bool {
-        event.sessions.iter().any(|session| {
-            !session.id.is_empty() && self.list.iter().any(|entry| entry.session == session.id)
-        })
+        event
+            .sessions
+            .iter()
+            .any(|session| !session.id.is_empty() && self.list.iter().any(|entry| entry.session == session.id))
     }
 
     /// Those that take place.

@@ -42,7 +42,8 @@ fn entity_tag(calendar: &str) -> String {
 /// Whether the client has this version (RFC 9110, section 13.1.2: weak tags count).
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let offered = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    offered.flat_map(|value| value.split(',')).map(str::trim).any(|offered| {
-        offered == "*" || offered.strip_prefix("W/").unwrap_or(offered) == tag
-    })
+    offered
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|offered| offered == "*" || offered.strip_prefix("W/").unwrap_or(offered) == tag)
 }

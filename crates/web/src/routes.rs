@@ -13,8 +13,9 @@ use provider::api_key::Scope;
 use crate::app::AppState;
 use crate::problem::Problem;
 use crate::{
-    Halves, account, audit, calendars, dashboard, deliveries, endpoints, enrolment, erasures, events, health, integration, keys,
-    mangoes, messages, notices, participants, replays, secrets, sources, subscriptions, test_sends, webinars,
+    Halves, account, audit, calendars, dashboard, deliveries, endpoints, enrolment, erasures, events, health,
+    integration, keys, mangoes, messages, notices, participants, replays, secrets, sources, subscriptions, test_sends,
+    webinars,
 };
 
 /// Which half serves a route.

@@ -126,7 +126,8 @@ impl Postman {
         }
         if let Some((name, password)) = &self.server.sign_in {
             let credentials = Credentials::new(name.clone(), password.to_string());
-            step(self.patience, Step::SignIn, connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials)).await?;
+            step(self.patience, Step::SignIn, connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials))
+                .await?;
         }
         Ok(Link { connection, idle_since: Instant::now(), mails: 0 })
     }
@@ -160,9 +161,7 @@ impl Link {
     }
 }
 
-async fn step<T>(
-    patience: Duration,
-    step: Step, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+async fn step<T>(patience: Duration, step: Step, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
     match timeout(patience, work).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(Failure::of(step, &error)),

@@ -160,7 +160,10 @@ mod tests {
     #[test]
     fn a_moment_is_shown_at_the_offset_asked_for_else_at_the_creators() {
         assert_eq!(fill("{{ begin | at(offset) | date }}", &event()), "Friday, 15 March 2024");
-        assert_eq!(fill("{{ begin | at(offset) | time }} {{ begin | at(offset) | zone }}", &event()), "06:00 UTC-04:00");
+        assert_eq!(
+            fill("{{ begin | at(offset) | time }} {{ begin | at(offset) | zone }}", &event()),
+            "06:00 UTC-04:00"
+        );
         assert_eq!(fill("{{ begin | at(unknown) | time }} {{ begin | zone }}", &event()), "15:30 UTC+05:30");
         assert_eq!(fill("{{ begin | at('+00:00') | zone }}", &event()), "UTC");
         assert_eq!(fill("{{ begin | at(offset) }}", &event()), "2024-03-15T06:00:00-04:00");

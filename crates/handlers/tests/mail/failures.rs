@@ -9,8 +9,7 @@ const TARGET: RunFailureKind = RunFailureKind::Target { after: None };
 const RETRY: RunFailureKind = RunFailureKind::Retry { after: None };
 
 async fn failure_with(step: &'static str, act: Act) -> (RunFailure, World) {
-    let mut world =
-        World::with(Speaks::Plain, |settings| settings.patience = Duration::from_millis(300)).await;
+    let mut world = World::with(Speaks::Plain, |settings| settings.patience = Duration::from_millis(300)).await;
     world.server.at(step, act);
     let failure = world.handle(announcement(&[session("a", "2024-03-15T10:00:00Z")])).await.unwrap_err();
     (failure, world)
@@ -78,7 +77,9 @@ async fn after_a_failure_the_next_mail_goes_its_way() {
 async fn an_address_that_is_none_is_hopeless_and_not_repeated() {
     let mut world = World::new().await;
     let mut event = announcement(&[session("a", "2024-03-15T10:00:00Z")]);
-    for address in ["bo at example", "bo@example.com, victim@example.com", "bo@example.com\r\nRCPT TO:<victim@example.com>"] {
+    for address in
+        ["bo at example", "bo@example.com, victim@example.com", "bo@example.com\r\nRCPT TO:<victim@example.com>"]
+    {
         event.person.email = Some(address.to_owned());
         let failure = world.handle(event.clone()).await.unwrap_err();
         assert_eq!(failure.kind, RunFailureKind::Hopeless, "{address}");

@@ -55,11 +55,15 @@ async fn nobody_is_written_to_without_an_address_or_for_a_trial() {
 async fn a_language_has_its_own_words_names_and_formats() {
     let templates = Templates::default();
     let hindi = Texts {
-        subject: Some(templates.text("{{ mail.title }}: {{ mail.sessions[0].begin | at(mail.offset) | date }}").unwrap()),
+        subject: Some(
+            templates.text("{{ mail.title }}: {{ mail.sessions[0].begin | at(mail.offset) | date }}").unwrap(),
+        ),
         text: Some(templates.text("नमस्ते {{ mail.name }}").unwrap()),
         html: None,
         calendar: CalendarWords {
-            months: ["जन", "फर", "मार्च", "अप", "मई", "जून", "जुल", "अग", "सित", "अक्तू", "नव", "दिस"].map(str::to_owned).into(),
+            months: ["जन", "फर", "मार्च", "अप", "मई", "जून", "जुल", "अग", "सित", "अक्तू", "नव", "दिस"]
+                .map(str::to_owned)
+                .into(),
             date_format: Some("%-d %B %Y".to_owned()),
             ..CalendarWords::default()
         },
@@ -110,15 +114,14 @@ async fn hostile_names_titles_and_links_add_no_header_no_recipient_and_no_proper
         ..session("b", FRIDAY)
     };
     let mut event = announcement(&[hostile]);
-    event.person = Person {
-        name: "Bo\r\nCc: victim@example.com\", <victim@example.com> ;CN=\"x\"".to_owned(),
-        ..event.person
-    };
+    event.person =
+        Person { name: "Bo\r\nCc: victim@example.com\", <victim@example.com> ;CN=\"x\"".to_owned(), ..event.person };
     let mail = world.mail_for(event).await;
 
     assert_eq!(mail.header_names(), usual.header_names());
     assert_eq!(world.server.taken()[1].to, ["bo@example.com"]);
     assert!(mail.header("To").ends_with(" <bo@example.com>"), "{}", mail.header("To"));
+    assert!(!mail.text().contains("\nBcc") && !mail.text().contains("\nCc"), "{}", mail.text());
     let calendar = mail.calendar();
     let [event] = &events(&calendar)[..] else { panic!("{calendar:?}") };
     let names: Vec<&str> = event.properties().keys().map(String::as_str).collect();

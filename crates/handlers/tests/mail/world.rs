@@ -66,7 +66,13 @@ impl Agendas for Memory {
         Ok(())
     }
 
-    async fn calendar_token(&self, _: AccountId, handler: &str, of: CalendarOf, fresh: [u8; 20]) -> StoreResult<[u8; 20]> {
+    async fn calendar_token(
+        &self,
+        _: AccountId,
+        handler: &str,
+        of: CalendarOf,
+        fresh: [u8; 20],
+    ) -> StoreResult<[u8; 20]> {
         Ok(*self.tokens.lock().unwrap().entry((handler.to_owned(), of)).or_insert(fresh))
     }
 

@@ -55,12 +55,7 @@ impl Entries {
     /// What an event makes of an agenda. `version` is the event's, with the number of its message; `now` is when it
     /// came, so that every attempt at one message comes to the same.
     #[must_use]
-    pub fn advance(
-        previous: Option<&Entries>,
-        event: &WebinarEvent,
-        version: (u64, u64),
-        now: Timestamp,
-    ) -> Advance {
+    pub fn advance(previous: Option<&Entries>, event: &WebinarEvent, version: (u64, u64), now: Timestamp) -> Advance {
         let nothing = Entries::default();
         let before = previous.unwrap_or(&nothing);
         if version < before.version {

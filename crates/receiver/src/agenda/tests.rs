@@ -124,10 +124,8 @@ fn an_empty_list_cancels_a_series_that_is_told_by_name() {
 #[test]
 fn an_event_about_one_session_says_nothing_about_the_others() {
     let before = first(&event(&[session("a", "2024-03-15T10:00:00Z"), session("b", "2024-03-22T10:00:00Z")]));
-    let single = WebinarEvent {
-        event: "webinar.created.single".to_owned(),
-        ..event(&[session("b", "2024-03-23T10:00:00Z")])
-    };
+    let single =
+        WebinarEvent { event: "webinar.created.single".to_owned(), ..event(&[session("b", "2024-03-23T10:00:00Z")]) };
     let after = then(&before, &single);
     assert_eq!((after.changes.moved.len(), after.changes.cancelled.len()), (1, 0));
     assert_eq!(after.entries.confirmed().count(), 2);
