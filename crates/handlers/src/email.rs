@@ -29,7 +29,7 @@ use crate::{Handler, Job, TemplateError, Tools};
 use letter::Letter;
 use message::Parts;
 use smtp::{Envelope, Postman};
-use texts::Written;
+use texts::{Written, one_line};
 
 /// Writes to people.
 pub struct EmailHandler {
@@ -112,7 +112,7 @@ impl EmailHandler {
             kind: RunFailureKind::Hopeless,
             reason: "the event's e-mail address is none that mail can be sent to".to_owned(),
         })?;
-        let name = person.map(|person| plain(&person.name)).filter(|name| !name.is_empty());
+        let name = person.map(|person| one_line(&person.name)).filter(|name| !name.is_empty());
         Ok(Some(Mailbox::new(name, address)))
     }
 
@@ -233,12 +233,6 @@ fn person_of(job: &Job) -> Option<&Person> {
         Reading::Webinar(event) => Some(&event.person),
         Reading::Other(_) => None,
     }
-}
-
-/// A name on one line.
-fn plain(name: &str) -> String {
-    let visible: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    visible.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A text that cannot be filled fails for every such event: an operator has to mend it.

@@ -69,7 +69,7 @@ impl Failure {
             Failure::Unusable { step: Step::SignIn } => (
                 target,
                 "the mail server takes no name and password here (it offers neither AUTH PLAIN nor LOGIN); leave them \
-                 out of `server`, or use the port that takes them"
+                 out of `server`, use the port that takes them, or set `tls = \"required\"`"
                     .to_owned(),
             ),
             Failure::Unusable { step } => (target, format!("the mail server cannot be used {}", at(step))),

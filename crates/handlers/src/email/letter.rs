@@ -7,6 +7,7 @@ use receiver::reading::{ReadMoment, SessionRead};
 use receiver::{Reading, WebinarEvent};
 use serde_json::{Value, json};
 
+use super::texts::one_line;
 use crate::template::times::offset_text;
 
 /// What a mail is about.
@@ -91,7 +92,7 @@ impl Letter {
             requested = changes.unchanged;
         }
         requested.sort_by_key(|entry| entry.begin);
-        let title = lines.first().map(|line| line.is.title.clone()).unwrap_or_default();
+        let title = title_of(&lines);
         Some(Letter { kind, title, lines, requested, cancelled: changes.cancelled })
     }
 
@@ -103,7 +104,7 @@ impl Letter {
         };
         let lines: Vec<Line> =
             sessions.iter().map(|session| Line { state: "told", is: session.into(), was: None }).collect();
-        let title = lines.first().map(|line| line.is.title.clone()).unwrap_or_default();
+        let title = title_of(&lines);
         Letter { kind, title, lines, requested: Vec::new(), cancelled: Vec::new() }
     }
 
@@ -125,8 +126,8 @@ impl Letter {
         };
         json!({
             "kind": self.kind.as_str(),
-            "title": self.title,
-            "name": person.map_or("", |person| person.name.as_str()),
+            "title": one_line(&self.title),
+            "name": person.map(|person| one_line(&person.name)).unwrap_or_default(),
             "offset": person.and_then(|person| person.offset).map(offset_text),
             "sessions": self.lines.iter().map(line).collect::<Vec<_>>(),
         })
@@ -138,6 +139,12 @@ fn kind_of(event: &WebinarEvent) -> LetterKind {
         return LetterKind::Recording;
     }
     LetterKind::Reminder
+}
+
+/// The title of what takes place, rather than of what does not.
+fn title_of(lines: &[Line]) -> String {
+    let standing = lines.iter().find(|line| line.state != "cancelled");
+    standing.or(lines.first()).map(|line| line.is.title.clone()).unwrap_or_default()
 }
 
 /// What of the changes is still to come: nobody needs to be told of a session that is over.
@@ -201,8 +208,8 @@ impl Shown {
         };
         json!({
             "id": self.id,
-            "title": self.title,
-            "link": self.link,
+            "title": one_line(&self.title),
+            "link": one_line(&self.link),
             "begin": moment(self.begin),
             "end": moment(self.end),
         })

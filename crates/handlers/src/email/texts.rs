@@ -101,13 +101,13 @@ impl Texts {
             filled.map_err(|error| TemplateError(format!("{name}: {error}")))
         };
         let subject = one_line(&fill("subject", &self.subject)?.unwrap_or_default());
+        let subject = subject.chars().take(SUBJECT_CHARS_MAX).collect();
         Ok(Written { subject, text: fill("text", &self.text)?, html: fill("html", &self.html)? })
     }
 }
 
-/// A subject is one line: what would begin another header is a space.
-fn one_line(text: &str) -> String {
+/// A text on one line, without what would begin another header or look like words of ours.
+pub(super) fn one_line(text: &str) -> String {
     let visible: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let line = visible.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(SUBJECT_CHARS_MAX).collect()
+    visible.split_whitespace().collect::<Vec<_>>().join(" ")
 }

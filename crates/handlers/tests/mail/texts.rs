@@ -121,6 +121,7 @@ async fn hostile_names_titles_and_links_add_no_header_no_recipient_and_no_proper
     assert_eq!(mail.header_names(), usual.header_names());
     assert_eq!(world.server.taken()[1].to, ["bo@example.com"]);
     assert!(mail.header("To").ends_with(" <bo@example.com>"), "{}", mail.header("To"));
+    assert!(!mail.text().contains("\nBcc") && !mail.text().contains("\nCc"), "{}", mail.text());
     let calendar = mail.calendar();
     let [event] = &events(&calendar)[..] else { panic!("{calendar:?}") };
     let names: Vec<&str> = event.properties().keys().map(String::as_str).collect();

@@ -232,6 +232,25 @@ impl<'t> Section<'t> {
         items.into_iter().enumerate().map(section).collect()
     }
 
+    /// Tables with free names within this one, `[key.NAME]`, by name.
+    pub fn named_sections(&self, key: &'static str) -> Vec<(&'t str, Section<'t>)> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let tables: Option<Vec<_>> = value.get_ref().as_table().and_then(|tables| {
+            let table = |(name, value): (&'t Spanned<std::borrow::Cow<'t, str>>, &'t Spanned<DeValue<'t>>)| {
+                value.get_ref().as_table().map(|table| (name.get_ref().as_ref(), table, value.span()))
+            };
+            tables.iter().map(table).collect()
+        });
+        let Some(tables) = tables else {
+            self.refuse(key, format!("write each as a table of its own, headed [….{key}.NAME]"));
+            return Vec::new();
+        };
+        let section = |(name, table, span)| {
+            (name, Section::new(table, span, format!("{}, {key}.{name}", self.place), self.report))
+        };
+        tables.into_iter().map(section).collect()
+    }
+
     /// A table of texts with free names, such as headers; values may name secrets.
     pub fn named_secrets(&self, key: &'static str) -> Option<BTreeMap<String, Zeroizing<String>>> {
         let value = self.get(key)?;
