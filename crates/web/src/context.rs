@@ -103,6 +103,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of unfinished bodies in memory at once, over all connections. Beyond it the answer is 503.
     pub unfinished_bytes: usize,
+    /// Messages that one request with an order to a handler looks at; the next request goes on where it ended.
+    pub order_messages: usize,
     /// How long requests under way may take to finish after the signal to stop.
     pub drain_time: Duration,
 }
@@ -116,6 +118,8 @@ impl Default for Limits {
             answer_time: Duration::from_secs(10),
             body_bytes: 1024 * 1024,
             unfinished_bytes: 256 * 1024 * 1024,
+            // Some seconds at most, well within what clients wait.
+            order_messages: 20_000,
             drain_time: Duration::from_secs(35),
         }
     }

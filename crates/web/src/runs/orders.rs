@@ -19,8 +19,6 @@ use crate::source_labels::SourceLabels;
 
 /// Messages looked at in one transaction: webhooks that come in meanwhile wait for it, a few milliseconds.
 const PIECE: usize = 1_000;
-/// Transactions of one request: seconds at most, well within what clients wait.
-const PIECES_MAX: usize = 20;
 /// Messages looked at by one read of a count, which holds up nobody.
 const COUNT_PIECE: usize = 10_000;
 const COUNT_PIECES_MAX: usize = 100;
@@ -139,17 +137,19 @@ async fn obey(app: &App, caller: &Caller, wish: &Wish, act: Act) -> Result<Obeye
     let now = app.now();
     let noting = app.noting(caller, act, wish.object());
     let mut obeyed = Obeyed { runs: 0, next: Some(wish.after) };
-    for _ in 0..PIECES_MAX {
-        let Some(after) = obeyed.next else { break };
+    let mut left = app.context.settings.limits.order_messages;
+    while let (Some(after), 1..) = (obeyed.next, left) {
+        let limit = PIECE.min(left);
         let order = match act {
             Act::RunsRerun => RunOrder::Rerun { first: wish.due_after(obeyed.runs), spacing: wish.spacing },
             _ => RunOrder::Drop,
         };
         // The first piece that changes anything leaves the note; the others belong to the same act.
         let store = if obeyed.runs == 0 { noting.as_ref() } else { app.store() };
-        let piece = RunPiece { after, limit: PIECE, now };
+        let piece = RunPiece { after, limit, now };
         let ordered = store.order_runs(caller.account, &wish.scope, order, piece).await?;
         obeyed = Obeyed { runs: obeyed.runs + ordered.runs, next: ordered.next };
+        left -= limit;
     }
     Ok(obeyed)
 }

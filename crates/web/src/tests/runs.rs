@@ -9,6 +9,7 @@ use store::{Act, RunState, SkipReason};
 use wire::{Signer, SigningSecret, WebhookId};
 
 use super::world::World;
+use crate::{Limits, WebSettings};
 
 /// An inbox with one source, `Shop`, and messages from it.
 pub(super) struct Inbox {
@@ -19,7 +20,10 @@ pub(super) struct Inbox {
 
 impl Inbox {
     pub(super) async fn with(messages: usize) -> Inbox {
-        let world = World::new().await;
+        Inbox::of(World::new().await, messages).await
+    }
+
+    pub(super) async fn of(world: World, messages: usize) -> Inbox {
         let keys = json!([secret().reveal().as_str()]);
         let made = world.post("/api/v1/sources", json!({"name": "Shop", "keys": keys})).await.is(201);
         let path = made["path"].as_str().unwrap().to_owned();
@@ -146,6 +150,28 @@ async fn what_is_run_again_is_counted_first_then_due_at_its_pace_and_the_worker_
 }
 
 #[tokio::test]
+async fn a_large_order_is_worked_off_in_requests_that_keep_its_pace() {
+    let limits = Limits { order_messages: 2, ..Limits::default() };
+    let inbox = Inbox::of(World::with(WebSettings { limits, ..WebSettings::default() }).await, 5).await;
+    inbox.handler("crm", vec![RunState::Done; 5]).await;
+    let mut body = json!({"handler": "crm", "all": true, "perSecond": 1});
+    let mut requests = 0;
+    loop {
+        let told = inbox.rerun(body.clone()).await;
+        requests += 1;
+        assert_eq!(told["next"].is_null(), told["startAt"].is_null(), "{told}");
+        if told["next"].is_null() {
+            break;
+        }
+        (body["after"], body["startAt"]) = (told["next"].clone(), told["startAt"].clone());
+    }
+    let listed = inbox.world.get("/api/v1/inbox/runs").await.is(200);
+    let due = listed["data"].as_array().unwrap().iter().rev().map(|run| run["nextAttemptAt"].as_str().unwrap());
+    let expected = [5, 6, 7, 8, 9].map(|second| format!("2024-03-01T10:00:0{second}.000Z"));
+    assert_eq!((due.collect::<Vec<_>>(), requests), (expected.each_ref().map(String::as_str).to_vec(), 3));
+}
+
+#[tokio::test]
 async fn an_order_is_narrowed_by_message_source_and_time() {
     let inbox = Inbox::with(4).await;
     inbox.handler("crm", vec![RunState::Done; 4]).await;
@@ -238,11 +264,21 @@ async fn a_message_tells_what_it_says_and_what_became_of_it() {
     let shown = inbox.world.get(&path).await.is(200);
     assert_eq!((&shown["reading"]["body"], shown["body"].is_string()), (&Value::Null, true));
     assert_eq!(shown["runs"][0]["reason"], "no such table");
+    let body = r#"{"name":"Asha","email":"ASHA@example.com","phone":"919876543210","timezone":"+05:30","callList":[
+        {"webinarId":"65f3c0ffee0000000000b001","webinar":"Clinic","link":"https://meet.example/c",
+         "startTimeInUtc":"2024-03-15T10:00:00.000Z","endTimeInUtc":"2024-03-15T11:00:00.000Z"}]}"#;
+    inbox.receive("m3", &[("fanfare-event", "webinar.created.recurring")], body).await;
+    let newest = inbox.world.get("/api/v1/inbox/messages?limit=1").await.is(200)["data"][0]["id"].clone();
+    let shown = inbox.world.get(&format!("/api/v1/inbox/messages/{}", newest.as_str().unwrap())).await.is(200);
+    let reading = &shown["reading"];
+    assert_eq!((&reading["event"], &reading["person"]["name"]), (&json!("webinar.created.recurring"), &json!("Asha")));
+    assert!(!reading["repairs"].as_array().unwrap().is_empty() && reading.get("body").is_none(), "{reading}");
+    assert_eq!(shown["runs"], json!([]));
     let listed = async |query: &str| {
         let page = inbox.world.get(&format!("/api/v1/inbox/messages?{query}")).await.is(200);
         page["data"].as_array().unwrap().len()
     };
-    assert_eq!(listed("from=2024-03-01T10:00:01Z").await, 1);
+    assert_eq!(listed("from=2024-03-01T10:00:01Z").await, 2);
     assert_eq!(listed("to=2024-03-01T10:00:01Z&source=Shop").await, 1);
     assert_eq!(listed("from=2024-03-01T10:00:05Z").await, 0);
     inbox.world.get("/api/v1/inbox/messages?from=today").await.refuses(400, &[]);
