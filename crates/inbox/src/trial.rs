@@ -1,7 +1,6 @@
 //! One payload run through the settings without doing anything: what it says, which handlers take it, and what each would
 //! do.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
