@@ -91,6 +91,11 @@ impl InboxConfig {
         anyhow::anyhow!("the settings have mistakes:\n{}", lines.join("\n"))
     }
 
+    /// Whether the file asks for nothing of this half.
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty() && self.handlers.is_empty()
+    }
+
     /// What is whole; the rest has been noted.
     fn of(whole: &Section<'_>, account: AccountId) -> InboxConfig {
         let mut dedupe_days = None;
