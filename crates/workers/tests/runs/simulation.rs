@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use receiver::HandlerStart;
 use receiver::handling::{HandlerRate, HandlerRules};
-use receiver::{HandlerStart, handling};
 use store::Clock;
 use tokio::runtime::Builder;
 use tokio::sync::{Notify, watch};
@@ -31,7 +31,7 @@ use crate::world::{PausedClock, SOURCE, read};
 use dice::{Dice, Luck};
 use faulty::{Faults, FaultyRuns};
 use oracle::Oracle;
-use people::{HANDLERS, Simulated, is_taken};
+use people::{HANDLERS, Simulated};
 
 const SEEDS: u64 = 1_000;
 /// From healing to the end of the last retry, with a clock that was two minutes ahead and a rest of five minutes.
@@ -314,7 +314,7 @@ fn rules(name: &str, dice: &mut Dice) -> (HandlerRules, usize) {
         retry: (0..retries).map(|_| Duration::from_secs(dice.between(1, 40))).collect(),
         timeout: Duration::from_secs(dice.between(2, 40)),
         start: HandlerStart::Oldest,
-        ..handling::HandlerRules::named(name)
+        ..HandlerRules::named(name)
     };
     (rules, dice.pick(&[1, 1, 5, 40]))
 }
