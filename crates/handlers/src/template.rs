@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Instructions one rendering may take; an e-mail for a series of 1,000 sessions takes about 60,000.
 const FUEL: u64 = 1_000_000;
 /// The longest text one rendering may give, bytes.
-pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const TEXT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Why a template cannot be used, or could not be filled; with its line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
