@@ -2,5 +2,7 @@
 //! at once, each with its line and its mend.
 
 mod section;
+#[cfg_attr(not(test), expect(dead_code, reason = "read once handlers are made of the file"))]
+mod sql;
 
 pub use section::{Mistake, Secrets, Section};

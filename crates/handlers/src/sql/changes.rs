@@ -7,8 +7,8 @@ use receiver::reading::{SessionRead, WebinarEvent};
 use receiver::{Reading, RunFailure, RunFailureKind};
 use serde::Serialize;
 
-use super::text;
 use super::tables::Step;
+use super::text;
 use crate::Job;
 
 mod keys;
@@ -37,11 +37,7 @@ pub(super) struct Changes<'j> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It lists sessions; they hold unless something newer about person and series is kept.
-    Listed {
-        person: String,
-        series: String,
-        sessions: usize,
-    },
+    Listed { person: String, series: String, sessions: usize },
     /// A reminder, or that somebody was there, is noted.
     Noted(&'static str),
 }
@@ -130,9 +126,10 @@ pub(super) fn count_for_one_transaction(jobs: &[Job]) -> usize {
     let mut versions = BTreeMap::new();
     let mut is_in_order = |job: &Job| {
         let Some((_, webinar, person)) = kept(job) else { return true };
-        let is_one_version = webinar.series.as_ref().is_none_or(|series| {
-            *versions.entry(series.id.clone()).or_insert(series.version) == series.version
-        });
+        let is_one_version = webinar
+            .series
+            .as_ref()
+            .is_none_or(|series| *versions.entry(series.id.clone()).or_insert(series.version) == series.version);
         people.insert(person.to_owned()) && is_one_version
     };
     jobs.iter().position(|job| !is_in_order(job)).unwrap_or(jobs.len())
@@ -196,7 +193,9 @@ impl<'j> Changes<'j> {
         for session in &webinar.sessions {
             let (key, series) = keys.of_one(session, told, job.message.received_at);
             // Neither is the order of a series: a mark of nothing lets any listing have its say.
-            self.series_new.entry(series.clone()).or_insert_with(|| SeriesRow::of(&series, &session.title, (0, 0), job));
+            self.series_new
+                .entry(series.clone())
+                .or_insert_with(|| SeriesRow::of(&series, &session.title, (0, 0), job));
             self.see(&key, &series, session, presence);
             if presence == Presence::Attended && !session.link.is_empty() {
                 self.recordings.insert(key.clone(), &session.link);

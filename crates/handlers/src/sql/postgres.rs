@@ -75,7 +75,8 @@ impl Postgres {
         let mut answers = link.pipeline(requests).await?.into_iter().skip(1);
         let noted: BTreeSet<String> = answers.next().unwrap_or_default().into_iter().flatten().collect();
         let known = answers.next().unwrap_or_default();
-        let fresh: Vec<&Job> = jobs.iter().zip(&keys).filter(|(_, key)| noted.contains(*key)).map(|(job, _)| job).collect();
+        let fresh: Vec<&Job> =
+            jobs.iter().zip(&keys).filter(|(_, key)| noted.contains(*key)).map(|(job, _)| job).collect();
         if fresh.is_empty() {
             link.pipeline(vec![Request::RollBack]).await?;
             return Ok(vec![ALREADY_DONE.to_owned(); jobs.len()]);

@@ -15,8 +15,19 @@ const ROOTS: [&str; 10] =
 
 /// The handler itself begins and ends the transaction; these would tear the effect from the mark of the run.
 const NOT_OURS: [&str; 13] = [
-    "begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release", "prepare", "attach", "detach",
-    "vacuum", "pragma",
+    "begin",
+    "start",
+    "commit",
+    "end",
+    "rollback",
+    "abort",
+    "savepoint",
+    "release",
+    "prepare",
+    "attach",
+    "detach",
+    "vacuum",
+    "pragma",
 ];
 
 /// Why a statement cannot be used; it follows "statement 2 ".
@@ -72,7 +83,8 @@ impl Statement {
     /// others are run once.
     pub fn parse(source: &str, dialect: Dialect, for_each: Option<ForEach>) -> Result<Statement, StatementError> {
         let pieces = scan::pieces(source, dialect).map_err(StatementError)?;
-        let mut statement = Statement { source: source.trim().to_owned(), text: String::new(), paths: vec![], for_each: None };
+        let mut statement =
+            Statement { source: source.trim().to_owned(), text: String::new(), paths: vec![], for_each: None };
         for piece in pieces {
             match piece {
                 Piece::Plain(text) => statement.text.push_str(text),
@@ -81,6 +93,12 @@ impl Statement {
         }
         statement.refuse_what_is_not_ours()?;
         Ok(statement)
+    }
+
+    /// Whether it runs for each element of a list.
+    #[must_use]
+    pub const fn is_for_each(&self) -> bool {
+        self.for_each.is_some()
     }
 
     /// As the database reads it, with numbered parameters.
@@ -110,12 +128,7 @@ impl Statement {
     }
 
     // A path that stands twice is one parameter: the database infers its type from all its places.
-    fn add_parameter(
-        &mut self,
-        path: Path,
-        dialect: Dialect,
-        for_each: Option<ForEach>,
-    ) -> Result<(), StatementError> {
+    fn add_parameter(&mut self, path: Path, dialect: Dialect, for_each: Option<ForEach>) -> Result<(), StatementError> {
         match [ForEach::Sessions, ForEach::Mangoes].into_iter().find(|each| each.element() == path.root()) {
             Some(each) if for_each == Some(each) => self.for_each = Some(each),
             Some(each) => {

@@ -78,7 +78,8 @@ impl Work {
             text: statement.text(dialect, prefix),
             columns,
         };
-        let mut texts = vec![row_text("the note of the run", &RUNS, "", 1), row_text("the end of old notes", &OLD_RUNS, "", 0)];
+        let mut texts =
+            vec![row_text("the note of the run", &RUNS, "", 1), row_text("the end of old notes", &OLD_RUNS, "", 0)];
         let prefix = match &kind {
             SqlWork::Tables(prefix) => {
                 texts.push(row_text("the look for sessions", &KNOWN_SESSIONS, prefix.as_str(), 2));
@@ -119,9 +120,7 @@ impl Work {
 
     /// Notes the runs; the answer is the keys of those that are new.
     pub(super) fn note_runs(&self, jobs: &[Job], keys: &[String]) -> Command {
-        let row = |(job, key): (&Job, &String)| {
-            json!({ "run_key": key, "handler": &*job.handler, "handled_at": text::instant(job.now) })
-        };
+        let row = |(job, key): (&Job, &String)| json!({ "run_key": key, "handler": &*job.handler, "handled_at": text::instant(job.now) });
         let rows: Vec<Value> = jobs.iter().zip(keys).map(row).collect();
         Command { statement: RUNS_PLACE, values: vec![Value::Array(rows).to_string().into()] }
     }

@@ -52,7 +52,8 @@ impl Database {
         let schema = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let (client, connection) = Config::from_str(&server).unwrap().connect(NoTls).await.unwrap();
         tokio::spawn(connection);
-        let statements = format!("drop schema if exists {schema} cascade; create schema {schema}; set search_path = {schema}");
+        let statements =
+            format!("drop schema if exists {schema} cascade; create schema {schema}; set search_path = {schema}");
         client.batch_execute(&statements).await.unwrap();
         let url = format!("{server}?options=-csearch_path%3D{schema}&application_name={schema}&sslmode=disable");
         Some(Database { url, kind: Kind::Postgres(client) })

@@ -36,12 +36,7 @@ impl Keys {
     }
 
     /// The key and the series of a session that comes alone.
-    pub(super) fn of_one(
-        &self,
-        session: &SessionRead,
-        told: Option<&str>,
-        received_at: Timestamp,
-    ) -> (String, String) {
+    pub(super) fn of_one(&self, session: &SessionRead, told: Option<&str>, received_at: Timestamp) -> (String, String) {
         let key = self.key_alone(session, received_at);
         let series = told.map(str::to_owned).or_else(|| self.known.get(&key).cloned());
         let series = series.unwrap_or_else(|| if session.id.is_empty() { key.clone() } else { session.id.clone() });

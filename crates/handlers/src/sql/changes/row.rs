@@ -39,12 +39,7 @@ pub(super) struct SessionRow<'j> {
 }
 
 impl<'j> SessionRow<'j> {
-    pub(super) fn of(
-        id: String,
-        series: &str,
-        session: &'j SessionRead,
-        (version, message): Mark,
-    ) -> SessionRow<'j> {
+    pub(super) fn of(id: String, series: &str, session: &'j SessionRead, (version, message): Mark) -> SessionRow<'j> {
         SessionRow {
             id,
             series: series.to_owned(),

@@ -24,10 +24,12 @@ pub(super) fn of_connecting(error: &Error) -> RunFailure {
     let mend = match error.code() {
         Some(code) if code.code().starts_with("28") => "; see to user and password",
         Some(code) if *code == SqlState::INVALID_CATALOG_NAME => "; create the database",
-        Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => "; lower the handler's concurrency or raise max_connections",
+        Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => {
+            "; lower the handler's concurrency or raise max_connections"
+        }
         Some(_) => "",
         None if words.contains("certificate") => {
-            "; give its authority as certificates = \"PATH\", or for a server on this machine sslmode=disable"
+            "; give its authority as certificate = \"file:PATH\", or for a server on this machine sslmode=disable"
         }
         None => "; see whether it runs and whether host and port are right",
     };
@@ -55,7 +57,8 @@ pub(super) fn of_preparing(statement: &str, error: &Error) -> RunFailure {
 pub(super) fn of_running(statement: &str, error: &Error) -> Option<Broken> {
     let Some(refusal) = error.as_db_error() else {
         return Some(Broken::Connection(target(
-            "the connection to PostgreSQL was lost; the run is tried again, and done once whatever became of it".to_owned(),
+            "the connection to PostgreSQL was lost; the run is tried again, and done once whatever became of it"
+                .to_owned(),
         )));
     };
     let code = refusal.code().code();

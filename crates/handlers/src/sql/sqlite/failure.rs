@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use rusqlite::ffi::{self, ErrorCode};
 use rusqlite::Error;
+use rusqlite::ffi::{self, ErrorCode};
 
 use super::super::trouble::{Trouble, hopeless, retry, target};
 use super::connection::Broken;
