@@ -205,7 +205,7 @@ impl<'t> Section<'t> {
     pub fn section(&self, key: &'static str) -> Option<Section<'t>> {
         let value = self.get(key)?;
         match value.get_ref().as_table() {
-            Some(table) => Some(Section::new(table, value.span(), format!("{}, {key}", self.place), self.report)),
+            Some(table) => Some(Section::new(table, value.span(), self.place_of(key), self.report)),
             None => {
                 self.refuse(key, wrong_type("a table", value.get_ref()));
                 None
