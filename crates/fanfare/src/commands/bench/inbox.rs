@@ -103,6 +103,7 @@ fn context(store: &SqliteStore) -> web::Context {
         targets: Arc::new(TargetPolicy::default()),
         lanes_hint: Arc::new(Notify::new()),
         replays_hint: Arc::new(Notify::new()),
+        runs_hint: Arc::new(Notify::new()),
         test_send: None,
         configured_sources: web::ConfiguredSources::default(),
         calendar_feed: None,
