@@ -1,7 +1,8 @@
-//! The one way out: resolve, vet, dial exactly the vetted address, TLS, POST, time each phase. Knows HTTP and nothing
+//! The one way out: resolve, vet, dial exactly the vetted address, TLS, request, time each phase. Knows HTTP and nothing
 //! of webinars. No redirects, no proxy, no decompression, no cookies; which targets are allowed is decided in
 //! `provider::target`.
 
+mod call;
 mod dial;
 mod exchange;
 mod failure;
@@ -19,13 +20,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use provider::target::{TargetPolicy, TargetUrl};
 use tokio_rustls::TlsConnector;
 
+pub use call::{Call, Method, MethodError};
 pub use exchange::{Answer, Exchange};
 pub use failure::{Failure, FailureKind, Phase};
 pub use limits::Limits;
 pub use origin::Origin;
 pub use own_addresses::own_addresses;
 pub use resolver::{Addresses, LookupError, Resolve, SystemResolver};
-pub use tls::client_config;
+pub use tls::{client_config, system_client_config};
 
 /// Why the way out cannot be built; the process should not start.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +57,7 @@ impl Egress {
     /// # Errors
     /// [`StartError::Tls`] if there are none.
     pub fn new(policy: TargetPolicy, limits: Limits, resolver: Arc<dyn Resolve>) -> Result<Self, StartError> {
-        let config = tls::system_config()?;
+        let config = system_client_config()?;
         Ok(Self::with_tls(policy, limits, resolver, config))
     }
 

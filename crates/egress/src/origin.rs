@@ -1,17 +1,19 @@
-//! One endpoint as seen from here: its URL made ready for requests, its idle connections, and `post`.
+//! One endpoint as seen from here: its URL made ready for requests, its idle connections, `post` for what leaves in
+//! thousands and `send` for everything else.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderMap, HeaderValue};
-use http::{Method, Request, Uri};
+use http::{Request, Uri};
 use http_body_util::Full;
 use provider::target::TargetUrl;
 use rustls::pki_types::ServerName;
 use tokio::time::{Instant, timeout_at};
 
 use crate::Egress;
+use crate::call::{Call, Method};
 use crate::dial::dial;
 use crate::exchange::{Answer, Exchange, Progress};
 use crate::failure::{Failure, FailureKind, Phase};
@@ -47,15 +49,38 @@ impl Origin {
         &self.0.url
     }
 
-    /// Sends one request and reads the answer, within `total` or [`crate::Limits::total`], whichever is shorter.
+    /// Posts to the URL and reads the answer, within `total` or [`crate::Limits::total`], whichever is shorter.
     /// `Host` and `Content-Length` are set here; all other headers are the caller's. Nothing is sent twice: only a
     /// request of which no byte was written moves from a stale connection to another one.
     pub async fn post(&self, headers: HeaderMap, body: Bytes, total: Duration) -> Exchange {
+        self.bounded(self.request(Method::Post, self.0.request_target.clone(), headers, body), total).await
+    }
+
+    /// Sends any request as [`post`](Self::post) does. A call to another scheme, host or port than this origin's fails
+    /// as [`FailureKind::InvalidTarget`] and nothing is dialled.
+    pub async fn send(&self, call: Call, total: Duration) -> Exchange {
+        match self.request_target(call.url.as_ref()) {
+            Ok(target) => self.bounded(self.request(call.method, target, call.headers, call.body), total).await,
+            Err(failure) => Exchange { result: Err(failure), phases: Progress::new().phases, peer: None },
+        }
+    }
+
+    fn request_target(&self, url: Option<&TargetUrl>) -> Result<Uri, Failure> {
+        let ours = &self.0.url;
+        let Some(url) = url else { return Ok(self.0.request_target.clone()) };
+        if (url.is_tls(), url.authority()) != (ours.is_tls(), ours.authority()) {
+            return Err(Failure::new(FailureKind::InvalidTarget, format!("{url:?} is not of {ours:?}")));
+        }
+        let unfit = |error: http::uri::InvalidUri| Failure::new(FailureKind::InvalidTarget, error.to_string());
+        Uri::try_from(url.path_and_query()).map_err(unfit)
+    }
+
+    async fn bounded(&self, request: Request<Full<Bytes>>, total: Duration) -> Exchange {
         let started = Instant::now();
         let total = total.min(self.0.egress.limits().total);
         let deadline = started + total;
         let mut progress = Progress::new();
-        let result = match timeout_at(deadline, self.attempt(headers, body, started, &mut progress)).await {
+        let result = match timeout_at(deadline, self.attempt(request, started, &mut progress)).await {
             Ok(result) => result,
             Err(_) => Err(Failure::timeout(progress.phase, total)),
         };
@@ -69,14 +94,12 @@ impl Origin {
 
     async fn attempt(
         &self,
-        headers: HeaderMap,
-        body: Bytes,
+        mut request: Request<Full<Bytes>>,
         started: Instant,
         progress: &mut Progress,
     ) -> Result<Answer, Failure> {
         let inner = &*self.0;
         let limits = inner.egress.limits();
-        let mut request = self.request(headers, body);
         // Each round uses up one idle connection, so the rounds are bounded.
         while let Some(mut link) = inner.idle.take(limits, started) {
             progress.phases.reused = true;
@@ -96,11 +119,11 @@ impl Origin {
         }
     }
 
-    fn request(&self, mut headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+    fn request(&self, method: Method, target: Uri, mut headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
         headers.insert(HOST, self.0.host.clone());
         let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.0.request_target.clone();
+        *request.method_mut() = method.into();
+        *request.uri_mut() = target;
         *request.headers_mut() = headers;
         request
     }

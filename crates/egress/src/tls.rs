@@ -12,8 +12,12 @@ use rustls_platform_verifier::Verifier;
 
 use crate::failure::{Failure, FailureKind};
 
-/// The settings that trust the operating system's certificate authorities.
-pub(crate) fn system_config() -> Result<ClientConfig, rustls::Error> {
+/// The settings that trust the operating system's certificate authorities; also for what is no HTTP, such as the
+/// user's own database. Set `alpn_protocols` for that.
+///
+/// # Errors
+/// If there are none.
+pub fn system_client_config() -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(Verifier::new(provider.clone())?);
     build(provider, verifier)

@@ -57,9 +57,9 @@ pub(crate) enum Command {
     /// See what needs the account's owner: disabled endpoints, changed rules of time zones.
     #[command(subcommand)]
     Notices(NoticesCommand),
-    /// Look into the inbox, and make the places it accepts webhooks at.
+    /// Look into the inbox, have messages handled again, and make the places it accepts webhooks at.
     #[command(subcommand)]
-    Inbox(InboxCommand),
+    Inbox(Box<InboxCommand>),
     /// Copy the database into a new file while the server works on it.
     Backup(BackupArgs),
     /// Rewrite the database file: shorter, and without remains of what was erased; the server must be stopped.

@@ -12,7 +12,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use provider::lane::DISABLE_AFTER;
 use provider::target::AllowRule;
-use serde::de::Error as _;
+use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use web::{Dashboard, Halves};
 use webinar::RuleUpdate;
@@ -96,6 +96,8 @@ pub(crate) struct Settings {
     pub(crate) disable_after: Duration,
     pub(crate) rule_updates: RuleUpdate,
     pub(crate) log_format: LogFormat,
+    /// The settings file, for what the receiving half reads of it.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// Which URLs webhooks may be sent to.
@@ -110,7 +112,8 @@ pub(crate) enum Schemes {
 impl SettingsArgs {
     /// Adds the file and the defaults.
     pub(crate) fn complete(self) -> anyhow::Result<Settings> {
-        let file = ConfigFile::read(self.database.config.as_deref())?;
+        let path = self.database.config.clone();
+        let file = ConfigFile::read(path.as_deref())?;
         let allow_targets = if self.allow_target.is_empty() { file.allow_target } else { self.allow_target };
         let https_only = self.https_only.or(file.https_only).unwrap_or_default();
         let open_dashboard = self.open_dashboard.or(file.open_dashboard).unwrap_or_default();
@@ -132,6 +135,7 @@ impl SettingsArgs {
                 Some(RuleChanges::Announce) => RuleUpdate::Announced,
             },
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
+            file: path,
         })
     }
 }
@@ -157,7 +161,7 @@ impl FromStr for ListenAddress {
 }
 
 /// The settings file. Its keys are named as the options.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct ConfigFile {
     #[serde(default, deserialize_with = "from_text")]
@@ -174,10 +178,17 @@ pub(crate) struct ConfigFile {
     disable_after: Option<Days>,
     rule_changes: Option<RuleChanges>,
     log_format: Option<LogFormat>,
+    /// The receiving half's: `inbox::config` reads them.
+    #[serde(default)]
+    inbox: Option<IgnoredAny>,
+    #[serde(default)]
+    source: Option<IgnoredAny>,
+    #[serde(default)]
+    handler: Option<IgnoredAny>,
 }
 
-/// The keys of [`ConfigFile`], for suggestions.
-const KEYS: [&str; 10] = [
+/// The keys of [`ConfigFile`] that are `serve`'s own.
+pub(crate) const OWN_KEYS: [&str; 10] = [
     "listen",
     "database",
     "secret-key-file",
@@ -189,6 +200,8 @@ const KEYS: [&str; 10] = [
     "rule-changes",
     "log-format",
 ];
+/// The tables of the receiving half.
+const INBOX_TABLES: [&str; 3] = ["inbox", "source", "handler"];
 /// Below this likeness (Jaro-Winkler, 0 to 1) a suggestion puzzles more than it helps.
 const LIKENESS_MIN: f64 = 0.7;
 
@@ -205,7 +218,8 @@ impl ConfigFile {
 
     fn parse(text: &str) -> Result<ConfigFile, String> {
         let table: toml::Table = toml::from_str(text).map_err(|error| error.to_string().trim().to_owned())?;
-        if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        let is_known = |key: &str| OWN_KEYS.contains(&key) || INBOX_TABLES.contains(&key);
+        if let Some(unknown) = table.keys().find(|key| !is_known(key)) {
             return Err(unknown_key(unknown));
         }
         toml::from_str(text).map_err(|error| error.to_string().trim().to_owned())
@@ -214,10 +228,10 @@ impl ConfigFile {
 
 fn unknown_key(key: &str) -> String {
     let likeness = |known: &&str| strsim::jaro_winkler(known, &key.replace('_', "-"));
-    let nearest = KEYS.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = OWN_KEYS.into_iter().chain(INBOX_TABLES).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest.filter(|known| likeness(known) >= LIKENESS_MIN) {
         Some(known) => format!("key {key:?} is unknown; did you mean {known:?}"),
-        None => format!("key {key:?} is unknown; known are {}", KEYS.join(", ")),
+        None => format!("key {key:?} is unknown; known are {}, {}", OWN_KEYS.join(", "), INBOX_TABLES.join(", ")),
     }
 }
 

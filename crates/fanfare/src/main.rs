@@ -10,6 +10,7 @@ mod limits;
 mod logs;
 mod output;
 mod progress;
+mod receiving;
 mod secret_keys;
 mod server;
 mod signals;
@@ -45,7 +46,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Deliveries(command) => done(block_on(commands::deliveries::run(command))),
         Command::Notices(command) => done(block_on(commands::notices::run(command))),
         Command::Replay(args) => done(block_on(commands::replay::run(*args))),
-        Command::Inbox(command) => done(block_on(commands::inbox::run(command))),
+        Command::Inbox(command) => done(block_on(commands::inbox::run(*command))),
         Command::Backup(args) => done(block_on(commands::backup::run(args))),
         Command::Compact(args) => done(block_on(commands::compact::run(args))),
         Command::Secrets(command) => done(block_on(commands::secrets::run(command))),

@@ -21,6 +21,7 @@ use wire::NodeId;
 use workers::{Bounds, Janitor, LaneSupervisor, NoticeSender, ReplayTurner, RuleWatcher, TestSender};
 
 use crate::clock::{SystemChance, SystemClock};
+use crate::receiving::{self, ReceivingSettings};
 
 /// How long requests under way may take after the signal to stop: an attempt may take 30 s, and its outcome has to be
 /// committed after that.
@@ -41,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) halves: Halves,
     pub(crate) disable_after: Duration,
     pub(crate) rule_updates: RuleUpdate,
+    /// Where the settings of sources and handlers are, if there are any.
+    pub(crate) receiving: Option<ReceivingSettings>,
 }
 
 /// A running server.
@@ -52,20 +55,32 @@ pub(crate) struct Server {
     http: JoinHandle<io::Result<()>>,
     lanes: Option<JoinHandle<()>>,
     replays: Option<JoinHandle<()>>,
+    handlers: Option<JoinHandle<()>>,
     has_disk_failed: bool,
     janitor: JoinHandle<()>,
 }
 
 impl Server {
     /// Starts everything; when it returns, requests are answered.
-    pub(crate) fn start(parts: Parts) -> anyhow::Result<Server> {
+    pub(crate) async fn start(parts: Parts) -> anyhow::Result<Server> {
         let address = parts.listener.local_addr()?;
         let is_ready = Arc::new(AtomicBool::new(true));
         let (stop, stopped) = watch::channel(false);
         let (hint, replays_hint) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
 
+        let egress = way_out(&parts)?;
+        let runs_hint = Arc::new(Notify::new());
+        let half = match &parts.receiving {
+            Some(settings) => {
+                let (hint, stop) = (runs_hint.clone(), stopped.clone());
+                Some(receiving::prepare(settings, &parts.store, egress.clone(), hint, stop).await?)
+            }
+            None => None,
+        };
+        let window = half.as_ref().map(|half| half.dedupe_window).unwrap_or_default();
+        let parts = Parts { store: parts.store.with_dedupe_window(window), ..parts };
         let delivering = match parts.halves {
-            Halves::Both | Halves::Provider => Some(delivering(&parts, hint.clone())?),
+            Halves::Both | Halves::Provider => Some(delivering(&parts, egress, hint.clone())),
             Halves::Receiver => None,
         };
         let test_send = delivering.clone().map(|context| test_send(TestSender::new(context, parts.zones.clone())));
@@ -82,7 +97,10 @@ impl Server {
             targets: Arc::new(parts.targets),
             lanes_hint: hint,
             replays_hint,
+            runs_hint,
             test_send,
+            configured_sources: half.as_ref().map(|half| half.sources.clone()).unwrap_or_default(),
+            calendar_feed: half.as_ref().and_then(|half| half.calendar_feed.clone()),
             readiness: readiness(parts.store.clone(), is_ready.clone()),
             settings: WebSettings {
                 dashboard: parts.dashboard,
@@ -102,6 +120,7 @@ impl Server {
             lanes: lanes.map(tokio::spawn),
             janitor,
             replays: replays.map(tokio::spawn),
+            handlers: half.map(|half| tokio::spawn(half.supervisor.run(DRAIN_TIME))),
             has_disk_failed: false,
         })
     }
@@ -139,6 +158,7 @@ impl Server {
             // Outcomes of what is in flight could not be kept: it is sent again after the restart.
             self.lanes.take().inspect(JoinHandle::abort);
             self.replays.take().inspect(JoinHandle::abort);
+            self.handlers.take().inspect(JoinHandle::abort);
             let _ = timeout(ANSWER_TIME, &mut self.http).await;
             return Ok(());
         }
@@ -151,6 +171,10 @@ impl Server {
             Some(replays) => replays.await.context("the replays have failed"),
             None => Ok(()),
         };
+        let handlers = match self.handlers.take() {
+            Some(handlers) => handlers.await.context("the handlers have failed"),
+            None => Ok(()),
+        };
         let http = match self.http.is_finished() {
             // How it ended has been told already.
             true => Ok(()),
@@ -158,15 +182,13 @@ impl Server {
         };
         // Whatever failed before, what is acknowledged belongs into the file.
         let checkpoint = self.store.checkpoint().await.context("the log could not be emptied into the database");
-        lanes.and(replays).and(janitor).and(http).and(checkpoint)
+        lanes.and(replays).and(handlers).and(janitor).and(http).and(checkpoint)
     }
 }
 
 /// What all that sends webhooks shares: above all, the one way out.
-fn delivering(parts: &Parts, hint: Arc<Notify>) -> anyhow::Result<workers::Context> {
-    let resolver = Arc::new(SystemResolver::from_system()?);
-    let egress = Egress::new(parts.targets.clone(), egress::Limits::default(), resolver)?;
-    Ok(workers::Context {
+fn delivering(parts: &Parts, egress: Egress, hint: Arc<Notify>) -> workers::Context {
+    workers::Context {
         lanes: Arc::new(parts.store.clone()),
         egress: Arc::new(egress),
         targets: Arc::new(parts.targets.clone()),
@@ -174,7 +196,13 @@ fn delivering(parts: &Parts, hint: Arc<Notify>) -> anyhow::Result<workers::Conte
         chance: Arc::new(SystemChance),
         hint,
         bounds: Bounds { disable_after: parts.disable_after, ..Bounds::default() },
-    })
+    }
+}
+
+/// The one way out of this process, for webhooks and handlers alike.
+fn way_out(parts: &Parts) -> anyhow::Result<Egress> {
+    let resolver = Arc::new(SystemResolver::from_system()?);
+    Ok(Egress::new(parts.targets.clone(), egress::Limits::default(), resolver)?)
 }
 
 /// The loops that send, until they are told to stop.

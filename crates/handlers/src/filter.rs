@@ -1,9 +1,13 @@
 //! Whether a handler takes a message: an expression over the event, such as `'Gold' in mangoes`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde_json::Value;
+
+use crate::names;
+use crate::template::is_unknown_name;
 
 /// Instructions one look may take.
 const FUEL: u64 = 100_000;
@@ -21,13 +25,31 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Reads an expression in the language of the templates.
+    /// Reads an expression over an event, in the language of the templates. A name that no event has is refused: it
+    /// would be a filter that takes nothing.
     pub fn parse(expression: &str) -> Result<Filter, FilterError> {
+        let filter = Filter::parse_over_anything(expression)?;
+        match names::unknown(&filter.names()) {
+            Some(what) => Err(FilterError(what)),
+            None => Ok(filter),
+        }
+    }
+
+    /// Reads an expression over something else than an event.
+    pub(crate) fn parse_over_anything(expression: &str) -> Result<Filter, FilterError> {
         let mut environment = Environment::new();
         environment.set_fuel(Some(FUEL));
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-        environment.compile_expression(expression).map_err(|error| of(&error))?;
+        let compiled = environment.compile_expression(expression).map_err(|error| of(&error))?;
+        // The engine looks filters up only as it meets them.
+        compiled.eval(()).map(drop).or_else(|error| if is_unknown_name(&error) { Err(of(&error)) } else { Ok(()) })?;
         Ok(Filter { environment: Arc::new(environment), expression: expression.into() })
+    }
+
+    /// Names of the members it looks at.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let compiled = self.environment.compile_expression(&self.expression);
+        compiled.map_or_else(|_| BTreeSet::new(), |compiled| compiled.undeclared_variables(true).into_iter().collect())
     }
 
     /// Whether the event is taken.
@@ -38,5 +60,11 @@ impl Filter {
 }
 
 fn of(error: &minijinja::Error) -> FilterError {
+    if error.kind() == ErrorKind::OutOfFuel {
+        return FilterError("too much work for a filter".to_owned());
+    }
     FilterError(error.detail().map_or_else(|| error.kind().to_string(), str::to_owned))
 }
+
+#[cfg(test)]
+mod tests;

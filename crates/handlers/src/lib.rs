@@ -1,9 +1,19 @@
 //! What the receiver can do with a message: one file for each kind of handler, all behind [`Handler`]. Retries, pace,
 //! order and leases are not here: the run worker has them.
 
+mod agendas;
+mod calendar;
+mod email;
+pub mod exec;
 mod filter;
+pub mod forward;
+pub mod http;
+mod ics;
 mod job;
+mod names;
+pub mod sql;
 mod template;
+mod words;
 
 use std::sync::Arc;
 
@@ -11,7 +21,14 @@ use async_trait::async_trait;
 use egress::Egress;
 use store::{Agendas, Chance};
 
+pub use agendas::calendar_url;
+pub use calendar::CalendarHandler;
+pub use email::{
+    CalendarWords, EmailHandler, EmailSettings, Languages, MailAddress, MailCertificate, MailServer, MailSettingError,
+    MailTls, Texts,
+};
 pub use filter::{Filter, FilterError};
+pub use ics::feed;
 pub use job::{Job, JobMessage};
 pub use receiver::{RunFailure, RunFailureKind};
 pub use template::{Template, TemplateError, Templates};

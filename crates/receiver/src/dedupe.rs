@@ -4,7 +4,11 @@
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 
+use crate::KeptHeaders;
+use crate::reading::{Reading, read_whole};
+
 mod canonical_json;
+mod meaning;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +25,35 @@ enum Tag {
     HashOfId = b'h',
     HashOfJson = b'j',
     HashOfBody = b'b',
+    HashOfMeaning = b'm',
+}
+
+/// What a message is recognised by, and where a store looks for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Of two messages of one source with one key the later is a repetition, if it finds the earlier in its slot.
+    pub key: DedupeKey,
+    /// Holds the newest message that fell into it. Messages of one subject share one, so that a state which was left
+    /// and comes back is news.
+    pub slot: u64,
+}
+
+/// Decides what a message is recognised by. With an id of its sender's the body is not looked at. Without one a webinar
+/// payload is recognised by what it says, however it is written, and anything else by its content. `event` is the one
+/// of the source's settings.
+#[must_use]
+pub fn identify(message_id: Option<&str>, headers: &KeptHeaders, body: &[u8], event: Option<&str>) -> Identity {
+    if let Some(id) = message_id {
+        let key = DedupeKey::of_message_id(id);
+        return Identity { slot: key.slot(), key };
+    }
+    let (reading, is_whole) = read_whole(headers, body, event);
+    let key = match &reading {
+        Reading::Webinar(webinar) if is_whole => DedupeKey::new(Tag::HashOfMeaning, &meaning::hash(webinar)),
+        // What could not be read may be all that changed, so then the letter counts.
+        Reading::Webinar(_) | Reading::Other(_) => DedupeKey::of_content(body),
+    };
+    Identity { slot: reading.subject().map_or_else(|| key.slot(), |subject| subject.0), key }
 }
 
 /// What a message is recognised by within its source: 1 to 65 bytes, the first telling the kind.

@@ -1,11 +1,28 @@
 //! What a body says, read right: the typed event of every webinar payload, its quirks repaired and each repair told.
-//! What is no webinar payload stays as it is and is named where it can be.
+//! What is no webinar payload stays as it is and is named where it can be. Nothing fails: there is no error.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
 use crate::KeptHeaders;
+
+mod clock;
+mod event;
+mod fields;
+mod json;
+mod moment;
+mod payload;
+mod person;
+mod repairs;
+mod sessions;
+mod subject;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use event::read_whole;
 
 /// What a body says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +66,16 @@ pub struct Person {
     pub name: String,
     /// In lower case.
     pub email: Option<String>,
-    /// Digits, with a plus before them where the sender wrote one.
+    /// 4 to 20 digits, with a plus before them where the sender wrote one (or `00`).
     pub phone: Option<String>,
-    /// Their offset from UTC, where it is known.
+    /// Their offset from UTC, where it is known. One for all sessions: it may be wrong beyond a change of their clocks.
     pub offset: Option<Offset>,
+    /// Their zone's name (`Asia/Kolkata`), where a sender gives that and no offset; not looked up.
+    pub zone: Option<String>,
 }
 
 /// One session of a payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionRead {
     /// The payload's `webinarId`; empty where missing.
     pub id: String,
@@ -66,16 +85,16 @@ pub struct SessionRead {
     pub link: String,
     /// When it begins.
     pub begin: Option<ReadMoment>,
-    /// When it ends.
+    /// When it ends; never before it begins.
     pub end: Option<ReadMoment>,
 }
 
 /// A moment, told in every way a handler may need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReadMoment {
     /// The instant.
     pub instant: Timestamp,
-    /// The creator's offset from UTC then.
+    /// The creator's offset from UTC then; UTC where nothing tells it, and then a repair says so.
     pub offset: Offset,
     /// What the creator's clock shows.
     pub wall: DateTime,
@@ -86,18 +105,18 @@ pub struct ReadMoment {
 pub struct SeriesMark {
     /// The series' id.
     pub id: String,
-    /// Counted from 1.
+    /// Counted from 1; 0 where it is not told.
     pub version: u64,
     /// `created` or `updated`, where told.
     pub trigger: Option<String>,
 }
 
-/// Something that was not as it should be.
+/// Something that was not as it should be. Equal ones of several sessions are one, at the first of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repair {
     /// Where, as a JSON pointer.
     pub pointer: String,
-    /// What was wrong and what was made of it, in words.
+    /// What was wrong and what was made of it, in words that repeat nothing of the body.
     pub what: String,
 }
 
@@ -106,11 +125,11 @@ pub struct Repair {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject(pub u64);
 
-/// Reads a body. `event` is what the source's settings say all its webhooks are, where they do.
+/// Reads a body. `event` is what the source's settings say all its webhooks are, where they do; a header
+/// `fanfare-event` goes before it, and what the body itself names comes after it.
 #[must_use]
 pub fn read(headers: &KeptHeaders, body: &[u8], event: Option<&str>) -> Reading {
-    let _ = (headers, body);
-    Reading::Other(OtherEvent { event: event.map(str::to_owned) })
+    read_whole(headers, body, event).0
 }
 
 impl Reading {
@@ -126,7 +145,10 @@ impl Reading {
     /// Who and what it is about; `None` where that is not known, so that nothing is outdated by it.
     #[must_use]
     pub fn subject(&self) -> Option<Subject> {
-        None
+        match self {
+            Self::Webinar(webinar) => subject::subject_of(webinar),
+            Self::Other(_) => None,
+        }
     }
 
     /// The series' version, where told; 0 where only the order of arrival can say what is newer.
@@ -138,10 +160,25 @@ impl Reading {
         }
     }
 
-    /// The event as templates, filters, commands and statements see it; its shape is in `docs/receiving.md`.
+    /// The event as templates, filters, commands and statements see it; its shape is in `docs/receiving/events.md`.
+    /// `body` is what it was read of.
     #[must_use]
     pub fn to_json(&self, body: &[u8]) -> serde_json::Value {
-        let _ = body;
-        serde_json::json!({ "event": self.event() })
+        view::view(self, body)
+    }
+}
+
+impl Person {
+    /// The digits of their phone number alone.
+    #[must_use]
+    pub fn phone_digits(&self) -> Option<&str> {
+        self.phone.as_deref().map(|phone| phone.trim_start_matches('+'))
+    }
+
+    /// What tells them from others: the e-mail address, else the digits of the phone number without leading zeros,
+    /// which a number in JSON loses.
+    pub(crate) fn mark(&self) -> Option<(u8, &str)> {
+        let phone = || self.phone_digits().map(|digits| (b'p', digits.trim_start_matches('0')));
+        self.email.as_deref().map(|email| (b'e', email)).or_else(phone)
     }
 }

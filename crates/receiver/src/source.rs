@@ -1,12 +1,24 @@
-//! A source: a place the inbox accepts webhooks from, and how it tells the real sender from others.
+//! A source: a place the inbox accepts webhooks from, how it tells the real sender from others, and its limits.
 
-use wire::{AccountId, KeyCountError, KeyRing, ParseSecretError, SourceId, VerificationKey};
+use std::fmt::Display;
 
+use aws_lc_rs::digest::{Context, SHA256};
+use wire::{AccountId, SourceId};
+
+use crate::scheme::{KEYS_MAX, Scheme};
+
+mod path;
+mod rate;
 #[cfg(test)]
 mod tests;
 
+pub use path::SourcePath;
+pub use rate::{ParseRateError, SourceRate};
+
 /// A name is shown in one line of a list.
 const NAME_CHARS_MAX: usize = 100;
+/// As long as the longest event type of ours.
+const EVENT_CHARS_MAX: usize = 60;
 
 /// A place the inbox accepts webhooks from; its settings are checked, its keys ready.
 #[derive(Debug)]
@@ -15,20 +27,60 @@ pub struct Source {
     account: AccountId,
     name: String,
     scheme: Scheme,
-}
-
-/// How a source's webhooks are verified. A further sender's way of signing is a further variant, with its own
-/// constructor from text here and its own arm in [`verify`](crate::verify).
-#[derive(Debug)]
-pub enum Scheme {
-    /// `webhook-id`, `webhook-timestamp`, `webhook-signature`; what Fanfare and many others send.
-    StandardWebhooks(KeyRing),
+    path: SourcePath,
+    event: Option<String>,
+    body_bytes_max: Option<usize>,
+    rate: Option<SourceRate>,
 }
 
 impl Source {
-    /// A source with a name of 1 to 100 characters in one line; spaces around it are dropped.
+    /// A source with a name of 1 to 100 characters in one line; spaces around it are dropped. It is reached by its id and
+    /// has no limits of its own.
     pub fn new(id: SourceId, account: AccountId, name: &str, scheme: Scheme) -> Result<Self, SourceError> {
-        Ok(Self { id, account, name: Self::parse_name(name)?, scheme })
+        let (name, path) = (Self::parse_name(name)?, id.into());
+        Ok(Self { id, account, name, scheme, path, event: None, body_bytes_max: None, rate: None })
+    }
+
+    /// A source of the settings file: its id is that of its name, and it is reached at a path, which is checked as a
+    /// secret where it is one.
+    pub fn named(account: AccountId, name: &str, scheme: Scheme, path: &str) -> Result<Self, SourceError> {
+        let path = if scheme.is_path_secret() { SourcePath::secret(path)? } else { SourcePath::new(path)? };
+        let name = Self::parse_name(name)?;
+        Ok(Self { path, ..Self::new(Self::id_of_name(account, &name), account, &name, scheme)? })
+    }
+
+    /// The id of a source that has none but its name: the beginning of a SHA-256. What is known of a source, such as which
+    /// messages it has seen, so survives a change of its path and its keys.
+    #[must_use]
+    pub fn id_of_name(account: AccountId, name: &str) -> SourceId {
+        let mut hash = Context::new(&SHA256);
+        hash.update(&account.as_u32().to_be_bytes());
+        hash.update(name.as_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finish().as_ref()[..16]);
+        SourceId::from_bytes(id)
+    }
+
+    /// The same source, all of whose webhooks are this event: 1 to 60 letters, digits, `.`, `_`, `-`, `:` and `/`.
+    pub fn with_event(self, event: &str) -> Result<Self, SourceError> {
+        let may = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:/".contains(&byte);
+        if event.is_empty() || event.len() > EVENT_CHARS_MAX || !event.bytes().all(may) {
+            let problem = "is no name of an event; write one such as \"webinar.created.recurring\"";
+            return Err(SourceError::field("event", problem));
+        }
+        Ok(Self { event: Some(event.to_owned()), ..self })
+    }
+
+    /// The same source, which takes no larger bodies; the server's limit holds as well.
+    #[must_use]
+    pub fn with_body_bytes_max(self, bytes: usize) -> Self {
+        Self { body_bytes_max: Some(bytes), ..self }
+    }
+
+    /// The same source, which takes no more than so many verified webhooks in a time.
+    #[must_use]
+    pub fn with_rate(self, rate: SourceRate) -> Self {
+        Self { rate: Some(rate), ..self }
     }
 
     /// A name as [`new`](Source::new) takes it, for a source whose keys are not known yet.
@@ -67,29 +119,33 @@ impl Source {
     pub const fn scheme(&self) -> &Scheme {
         &self.scheme
     }
-}
 
-impl Scheme {
-    /// Standard Webhooks with these keys in text: 1 to 8, each `whsec_…` or `whpk_…`, all valid at once.
-    pub fn standard_webhooks<'k>(keys: impl IntoIterator<Item = &'k str>) -> Result<Self, SourceError> {
-        let parsed: Vec<VerificationKey> = keys
-            .into_iter()
-            .enumerate()
-            .map(|(before, text)| text.trim().parse().map_err(|error| SourceError::Key { number: before + 1, error }))
-            .collect::<Result<_, _>>()?;
-        Ok(Self::StandardWebhooks(KeyRing::new(parsed).map_err(SourceError::KeyCount)?))
+    /// Where it is reached.
+    #[must_use]
+    pub const fn path(&self) -> &SourcePath {
+        &self.path
     }
 
-    /// Keys in the text a store keeps, without the space around them; each and all as
-    /// [`standard_webhooks`](Scheme::standard_webhooks) takes them.
-    pub fn key_texts<'k>(keys: impl IntoIterator<Item = &'k str>) -> Result<Vec<String>, SourceError> {
-        let texts: Vec<&str> = keys.into_iter().map(str::trim).collect();
-        Self::standard_webhooks(texts.iter().copied())?;
-        Ok(texts.into_iter().map(str::to_owned).collect())
+    /// The event that all its webhooks are, where its settings say so.
+    #[must_use]
+    pub fn event(&self) -> Option<&str> {
+        self.event.as_deref()
+    }
+
+    /// The largest body it takes, where that is less than the server's limit.
+    #[must_use]
+    pub const fn body_bytes_max(&self) -> Option<usize> {
+        self.body_bytes_max
+    }
+
+    /// How many verified webhooks it takes in a time.
+    #[must_use]
+    pub const fn rate(&self) -> Option<SourceRate> {
+        self.rate
     }
 }
 
-/// What is wrong with the settings of a source; it names the field and never repeats a key.
+/// What is wrong with the settings of a source; it names the field and never repeats a key or a path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     /// The name is empty or too long; holds its characters.
@@ -99,15 +155,32 @@ pub enum SourceError {
     #[error("name contains a control character, give it one line of plain text")]
     NameCharacter,
     /// A key cannot be used.
-    #[error("key {number}: {error}")]
+    #[error("key {number}: {problem}")]
     Key {
         /// Its place among the keys given, from 1.
         number: usize,
         /// What is wrong with it.
-        #[source]
-        error: ParseSecretError,
+        problem: String,
     },
     /// No key, or too many.
-    #[error("keys: {0}")]
-    KeyCount(#[source] KeyCountError),
+    #[error("keys: {0} keys were given, from 1 to {KEYS_MAX} can be in use at once")]
+    KeyCount(usize),
+    /// Another field.
+    #[error("{field} {problem}")]
+    Field {
+        /// Its name in the settings file.
+        field: &'static str,
+        /// What is wrong with it, and the mend; reads on from its name.
+        problem: String,
+    },
+}
+
+impl SourceError {
+    pub(crate) fn key(before: usize, problem: impl Display) -> Self {
+        Self::Key { number: before + 1, problem: problem.to_string() }
+    }
+
+    pub(crate) fn field(field: &'static str, problem: impl Into<String>) -> Self {
+        Self::Field { field, problem: problem.into() }
+    }
 }

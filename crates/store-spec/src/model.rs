@@ -2,6 +2,7 @@
 //! It passes the suite, and any other store must give the same answers to the same operations.
 
 mod accounts;
+mod agendas;
 mod audit;
 mod backlog;
 mod catalog;
@@ -13,6 +14,7 @@ mod notices;
 mod replays;
 mod roster;
 mod rules;
+mod runs;
 mod secrets;
 mod subscriptions;
 mod tables;
@@ -21,7 +23,7 @@ mod upkeep;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use audit::Noting;
-use store::AuditNote;
+use store::{AuditNote, DedupeWindow};
 use tables::Tables;
 
 /// A store in memory, for comparing others with.
@@ -29,6 +31,7 @@ use tables::Tables;
 pub struct Model {
     tables: Arc<Mutex<Tables>>,
     note: Option<AuditNote>,
+    window: DedupeWindow,
 }
 
 impl Model {

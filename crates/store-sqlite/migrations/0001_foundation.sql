@@ -414,6 +414,7 @@ create table source (
     account integer not null references account,
     source blob not null check (length(source) = 16),
     name text not null,
+    preset text not null check (preset <> ''),
     sealed_keys text not null check (sealed_keys glob 's1.*'),
     created_at integer not null,
     primary key (account, source)
@@ -431,11 +432,32 @@ create table message (
     received_at integer not null,
     -- Why body and headers are gone, where they are.
     emptied text check (emptied in ('erased', 'expired')),
+    -- Which of how many webhooks of its sender's fan-out it is, where the sender says so.
+    fan_out blob check (length(fan_out) = 16),
+    fan_out_index integer check ((fan_out_index is null) = (fan_out is null)),
+    fan_out_total integer check ((fan_out_total is null) = (fan_out is null)),
     body blob not null,
     check (emptied is null or (headers = '' and body = x''))
 ) strict;
-create unique index message_once on message (account, source, dedupe_key); -- recognising duplicates
-create index message_by_account on message (account, number); -- listing
+create index message_by_account on message (account, number, received_at); -- listing, also of a time
+create index message_by_fan_out on message (account, fan_out, fan_out_index, fan_out_total) -- what is missing of a fan-out
+    where fan_out is not null;
+
+-- Where a repetition is looked for: a hash of account, source and slot, and the newest message there. It decides nothing:
+-- that message is compared. One row for each slot, so that what is new is known by one look, however many there are.
+create table message_seen (
+    fingerprint integer primary key,
+    number integer not null
+) strict;
+
+-- The sweep that takes old rows out of `message_seen`, in the order of fingerprints. Of messages below `swept` the last one
+-- has left no row; the one under way, where `below` is more, takes those below that and has come to `position`.
+create table message_seen_sweep (
+    sweep integer primary key check (sweep = 1),
+    position integer not null,
+    below integer not null check (below >= swept),
+    swept integer not null
+) strict;
 
 -- Only messages that came more than once have a row.
 create table message_duplicate (
@@ -446,6 +468,94 @@ create table message_duplicate (
     last_at integer not null,
     primary key (account, number)
 ) strict, without rowid;
+
+-- A handler's place in the inbox: everything up to `cursor` is settled or has a row in `run`.
+create table handler (
+    account integer not null references account,
+    -- Counted from 1 in each account, so that rows of runs are short.
+    handler integer not null check (handler > 0),
+    name text not null check (name <> ''),
+    cursor integer not null,
+    owner blob,
+    lease_until integer,
+    epoch integer not null default 0,
+    waiting integer not null default 0,
+    done integer not null default 0,
+    skipped integer not null default 0,
+    parked integer not null default 0,
+    primary key (account, handler)
+) strict, without rowid;
+create unique index handler_by_name on handler (account, name); -- a name is one handler
+
+-- What a handler has begun, or was asked for by an order. A message that it passed over has no row.
+create table run (
+    account integer not null,
+    handler integer not null,
+    number integer not null,
+    -- 0 waiting, 1 done, 2 skipped, 3 parked: SQLite keeps 0 and 1 in no space, and most runs are done.
+    state integer not null check (state between 0 and 3),
+    attempts integer not null,
+    generation integer not null,
+    changed_at integer not null,
+    due_at integer check ((due_at is not null) = (state = 0)),
+    -- Why the last attempt failed; of what is skipped the name of the reason.
+    reason text check ((reason is null) = (state = 1) and (state <> 2 or reason in ('outdated', 'content_gone', 'dropped'))),
+    primary key (account, handler, number)
+) strict, without rowid;
+create index run_due on run (account, handler, due_at) where due_at is not null; -- what to try again
+create index run_not_done on run (account, handler, state, number) where state <> 1; -- listing what is, orders about it
+
+create trigger run_added after insert on run begin
+    update handler
+    set waiting = waiting + (new.state = 0), done = done + (new.state = 1), skipped = skipped + (new.state = 2),
+        parked = parked + (new.state = 3)
+    where account = new.account and handler = new.handler;
+end;
+create trigger run_changed after update of state on run when new.state <> old.state begin
+    update handler
+    set waiting = waiting + (new.state = 0) - (old.state = 0), done = done + (new.state = 1) - (old.state = 1),
+        skipped = skipped + (new.state = 2) - (old.state = 2), parked = parked + (new.state = 3) - (old.state = 3)
+    where account = new.account and handler = new.handler;
+end;
+create trigger run_removed after delete on run begin
+    update handler
+    set waiting = waiting - (old.state = 0), done = done - (old.state = 1), skipped = skipped - (old.state = 2),
+        parked = parked - (old.state = 3)
+    where account = old.account and handler = old.handler;
+end;
+
+-- The newest version of each subject that a handler has handled, so that nothing older follows.
+create table handled (
+    account integer not null,
+    handler integer not null,
+    subject integer not null,
+    version integer not null,
+    number integer not null,
+    primary key (account, handler, subject)
+) strict, without rowid;
+create index handled_by_message on handled (account, handler, number); -- going with its message
+
+-- What a person has been told of one series by one handler; `person` is empty for what the series itself holds.
+create table agenda (
+    account integer not null references account,
+    person text not null,
+    handler text not null,
+    series text not null,
+    version integer not null,
+    number integer not null,
+    entries text not null,
+    primary key (account, person, handler, series)
+) strict, without rowid;
+
+-- The addresses of calendars. They show no more than stands in the clear beside them.
+create table calendar (
+    token blob primary key check (length(token) = 20),
+    account integer not null references account,
+    person text not null,
+    series text not null check ((series = '') <> (person = '')),
+    handler text not null
+) strict, without rowid;
+create unique index calendar_of on calendar (account, person, series, handler); -- one address each, erasing a person
 
 -- How far the bodies of an account's inbox have been let go, so that nobody looks at them again.
 create table message_expiry (

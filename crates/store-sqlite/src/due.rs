@@ -64,6 +64,11 @@ pub(crate) fn forgive(connection: &Connection, account: AccountId, endpoint: End
 
 /// Ends the leases of a server that is no more; its epochs are over too.
 pub(crate) fn void_leases(connection: &Connection) -> rusqlite::Result<()> {
-    let sql = "update lane set owner = null, lease_until = null, epoch = epoch + 1 where lease_until is not null";
-    connection.execute(sql, []).map(drop)
+    for table in ["lane", "handler"] {
+        let sql = format!(
+            "update {table} set owner = null, lease_until = null, epoch = epoch + 1 where lease_until is not null"
+        );
+        connection.execute(&sql, [])?;
+    }
+    Ok(())
 }

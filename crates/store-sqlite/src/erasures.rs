@@ -8,6 +8,7 @@ use webinar::Phone;
 use wire::{AccountId, ErasureId};
 
 use crate::SqliteStore;
+use crate::agendas;
 use crate::columns::{AccountColumn, Id, Millis, broken, change, find, list, millis, number, run};
 use crate::inbox::{MESSAGE, MESSAGE_FROM, read_message};
 use crate::roster::next_revision;
@@ -117,6 +118,7 @@ fn erase(connection: &Connection, account: AccountId, request: &Erase, messages:
     }
     let sql = "select max(number) from message where account = ?1";
     let last = find(connection, sql, [number(account)], |row| row.get::<_, Option<i64>>(0))?.flatten();
+    agendas::forget(connection, account, &person.email, last.unwrap_or(0))?;
     run(
         connection,
         "insert into erasure (account, erasure, participant, state, email, phone, memberships, retries, messages,
@@ -136,6 +138,14 @@ fn erase(connection: &Connection, account: AccountId, request: &Erase, messages:
         ),
     )?;
     erasure(connection, account, request.id)
+}
+
+/// What a run that was under way has kept since.
+fn forget_agendas(connection: &Connection, search: &Search) -> StoreResult<()> {
+    let sql = "select email, last_number from erasure where account = ?1 and erasure = ?2";
+    let key = (number(search.account), search.id.as_bytes());
+    let found = find(connection, sql, key, |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    found.map_or(Ok(()), |(email, last)| agendas::forget(connection, search.account, &email, last))
 }
 
 fn find_person(connection: &Connection, account: AccountId, whom: &Whom) -> StoreResult<Option<Person>> {
@@ -216,6 +226,9 @@ fn note_search(connection: &Connection, search: &Search, searched: &Searched) ->
         emptied += change(connection, sql, (number(search.account), message.cast_signed()))?;
     }
     let state = if searched.read_to.is_some() { "searching" } else { "sealing" };
+    if searched.read_to.is_none() {
+        forget_agendas(connection, search)?;
+    }
     run(
         connection,
         "update erasure set state = ?3, read_to = ?4, searched = searched + ?5, emptied = emptied + ?6,

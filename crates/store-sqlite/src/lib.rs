@@ -2,13 +2,16 @@
 //! do not. File names and migration numbers are the same as in the PostgreSQL store.
 
 mod accounts;
+mod agendas;
 mod announce;
+mod arrivals;
 mod audience;
 mod audit;
 mod backlog;
 mod backup;
 mod catalog;
 mod columns;
+mod dedupe;
 mod due;
 mod erasures;
 mod failures;
@@ -22,6 +25,7 @@ mod readers;
 mod replays;
 mod roster;
 mod rules;
+mod runs;
 mod sealing;
 mod secrets;
 mod settle;
@@ -34,7 +38,7 @@ use std::sync::Arc;
 
 use nix::sys::statvfs::statvfs;
 use rusqlite::Connection;
-use store::{StoreError, StoreResult, Vault};
+use store::{DedupeWindow, StoreError, StoreResult, Vault};
 use tokio::sync::Mutex;
 use webinar::Zones;
 
@@ -59,6 +63,7 @@ pub struct SqliteStore {
     vault: Vault,
     /// Held while an audience is counted.
     counting: Arc<Mutex<()>>,
+    window: DedupeWindow,
 }
 
 impl SqliteStore {
@@ -85,13 +90,19 @@ impl SqliteStore {
     pub fn open_to_read(path: &Path, zones: Zones, vault: Vault) -> Result<SqliteStore, OpenError> {
         open::readable_as_is(path)?;
         let (writer, readers) = (Writer::refusing(), Readers::new(path));
-        Ok(SqliteStore { writer, readers, zones, vault, counting: Arc::default() })
+        Ok(SqliteStore { writer, readers, zones, vault, counting: Arc::default(), window: DedupeWindow::default() })
+    }
+
+    /// The same store that recognises repetitions for so long.
+    #[must_use]
+    pub fn with_dedupe_window(self, window: DedupeWindow) -> SqliteStore {
+        SqliteStore { window, ..self }
     }
 
     fn on(connection: Connection, path: &Path, zones: Zones, vault: Vault) -> Result<SqliteStore, OpenError> {
         sealing::check_keys(&connection, &vault, path)?;
         let (writer, readers) = (Writer::start(connection)?, Readers::new(path));
-        Ok(SqliteStore { writer, readers, zones, vault, counting: Arc::default() })
+        Ok(SqliteStore { writer, readers, zones, vault, counting: Arc::default(), window: DedupeWindow::default() })
     }
 
     /// How often and how long the writer has committed.

@@ -5,11 +5,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::segment;
 use rusqlite::Connection;
-use store::{Prunable, Retention, StoreError, StoreResult, Upkeep};
+use store::{DedupeWindow, Prunable, Retention, StoreError, StoreResult, Upkeep};
 use wire::{AccountId, EventId, FanOutId};
 
 use crate::SqliteStore;
 use crate::columns::{Id, broken, change, find, list, millis, number, run};
+use crate::dedupe::forget_keys;
 
 /// Bytes of bodies that one transaction overwrites.
 const BODY_BYTES_MAX: i64 = 8 * 1024 * 1024;
@@ -18,6 +19,9 @@ const FAN_OUTS_AT_ONCE: i64 = 256;
 
 pub(crate) const OLD_MESSAGES: &str =
     "select number, received_at, length(body) from message where account = ?1 and number > ?2 order by number limit ?3";
+pub(crate) const OLD_RUNS: &str = "delete from run where account = ?1 and handler = ?2 and number <= ?3";
+pub(crate) const OLD_HANDLED: &str = "delete from handled indexed by handled_by_message
+    where account = ?1 and handler = ?2 and number <= ?3";
 pub(crate) const LOGGED_FAN_OUTS: &str = "select fan_out, abandoned, called_off, erased from fan_out indexed by fan_out_logged
     where account = ?1 and created_at < ?2 and is_logged = 1 and state in ('swept', 'superseded', 'skipped') and retrying + held = 0
     order by created_at limit ?3";
@@ -67,6 +71,14 @@ impl Upkeep for SqliteStore {
 
     async fn prune(&self, account: AccountId, what: Prunable, before: Timestamp, limit: usize) -> StoreResult<usize> {
         self.writer.write(move |connection| prune(connection, account, what, (millis(before), limit as i64))).await
+    }
+
+    fn dedupe_window(&self) -> DedupeWindow {
+        self.window
+    }
+
+    async fn forget_keys(&self, now: Timestamp, limit: usize) -> StoreResult<usize> {
+        forget_keys(self, now, limit).await
     }
 }
 
@@ -129,7 +141,21 @@ fn forget_messages(connection: &Connection, account: AccountId, bounds: Bounds) 
         run(connection, "delete from message_duplicate where account = ?1 and number = ?2", key)?;
         run(connection, "delete from message where account = ?1 and number = ?2", key)?;
     }
+    if let Some(last) = old.last() {
+        forget_runs(connection, account, *last)?;
+    }
     Ok(old.len())
+}
+
+/// What handlers know of messages that are gone.
+fn forget_runs(connection: &Connection, account: AccountId, last: i64) -> StoreResult<()> {
+    let sql = "select handler from handler where account = ?1";
+    for handler in list(connection, sql, [number(account)], |row| row.get::<_, i64>(0))? {
+        for sql in [OLD_RUNS, OLD_HANDLED] {
+            run(connection, sql, (number(account), handler, last))?;
+        }
+    }
+    Ok(())
 }
 
 /// The log of fan-outs of which every delivery has ended: what they still hold of it that is old.

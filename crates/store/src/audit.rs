@@ -74,6 +74,10 @@ pub enum Act {
     ParticipantErase,
     /// How long the account keeps things is changed.
     AccountRetention,
+    /// Messages are handled again by a handler, which is the object.
+    RunsRerun,
+    /// What waits for a handler, which is the object, is dropped.
+    RunsDrop,
 }
 
 /// One act, to be kept together with what it changes. Ids only: no secret and no person's data.
@@ -155,6 +159,8 @@ impl Act {
             Act::EndpointRotateSecret => "endpoint.rotate-secret",
             Act::ParticipantErase => "participant.erase",
             Act::AccountRetention => "account.retention",
+            Act::RunsRerun => "run.rerun",
+            Act::RunsDrop => "run.drop",
         }
     }
 }

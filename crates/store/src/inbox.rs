@@ -5,15 +5,15 @@ use std::fmt;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use receiver::Verified;
-use wire::{AccountId, SourceId};
+use wire::{AccountId, FanOutId, SourceId};
 use zeroize::Zeroizing;
 
-use crate::{Page, StoreResult};
+use crate::{Arrivals, Page, StoreResult};
 
 /// The number of a message, rising with acceptance within one database.
 pub type MessageNumber = u64;
 
-/// A key of a source in text, `whsec_…` or `whpk_…`; wiped from memory when dropped.
+/// A key of a source in text, as its preset has it; wiped from memory when dropped.
 pub type SourceKey = Zeroizing<String>;
 
 /// A source as stored; `receiver::Source` is made from it.
@@ -25,6 +25,8 @@ pub struct SourceRecord {
     pub account: AccountId,
     /// For people.
     pub name: String,
+    /// How its sender signs: the name of a `receiver::Preset` that needs nothing but keys.
+    pub preset: String,
     /// The keys its sender signs with, all valid at once. A source without any waits for them: its sender may have to
     /// know the path before it tells its key.
     pub keys: Vec<SourceKey>,
@@ -34,7 +36,8 @@ pub struct SourceRecord {
 
 impl fmt::Debug for SourceRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SourceRecord({}, {:?}, {} keys)", self.id, self.name, self.keys.len())
+        let Self { id, name, preset, keys, .. } = self;
+        write!(f, "SourceRecord({id}, {name:?}, {preset}, {} keys)", keys.len())
     }
 }
 
@@ -112,6 +115,10 @@ pub enum MessageContent {
 pub struct MessageFilter {
     /// Of this source.
     pub source: Option<SourceId>,
+    /// Received at this time or later.
+    pub from: Option<Timestamp>,
+    /// Received before this time.
+    pub to: Option<Timestamp>,
 }
 
 /// The inbox.
@@ -129,7 +136,8 @@ pub trait Inbox: Send + Sync {
     /// The source with this id, whosever it is: what an incoming request names.
     async fn source(&self, id: SourceId) -> StoreResult<Option<SourceRecord>>;
 
-    /// Commits the message; the answer comes when it is on disk. `Busy` where too many wait.
+    /// Commits the message; the answer comes when it is on disk. `Busy` where too many wait. It is a duplicate where the
+    /// newest message of its slot has its key and came within the store's `DedupeWindow`; else it is new, and the newest.
     async fn accept(&self, message: Verified) -> StoreResult<Acceptance>;
 
     /// A page of messages, newest first, without bodies.
@@ -146,6 +154,12 @@ pub trait Inbox: Send + Sync {
 
     /// How many messages an account has, and how many duplicates came.
     async fn message_counts(&self, account: AccountId) -> StoreResult<MessageCounts>;
+
+    /// What has come of a fan-out of a sender that says which of how many each webhook is; `None` where nothing has.
+    async fn arrivals(&self, account: AccountId, fan_out: FanOutId) -> StoreResult<Option<Arrivals>>;
+
+    /// The newest fan-outs of which anything has come, newest first. Reads an index entry for each of their messages.
+    async fn fan_outs_seen(&self, account: AccountId, limit: usize) -> StoreResult<Vec<(FanOutId, Arrivals)>>;
 }
 
 /// What an account's inbox has seen.

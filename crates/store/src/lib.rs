@@ -3,16 +3,19 @@
 //! Each trait is one table family: [`Accounts`], [`Audit`], [`Roster`] (mangoes, participants, membership), [`Catalog`]
 //! (series and events), [`Subscriptions`] (endpoints too), [`Secrets`] (what they sign with), [`Lanes`] (the queues),
 //! [`Backlog`] (orders to them), [`Replays`], [`Journal`] (the delivery log), [`Notices`], [`Rules`] (of time zones), [`Inbox`],
-//! [`Erasures`] (of people) and [`Upkeep`] (what is kept how long). Secrets are sealed at rest, by a [`Vault`].
+//! [`Runs`] (of handlers), [`Agendas`] (people's calendars), [`Erasures`] (of people) and [`Upkeep`] (what is kept how
+//! long). Secrets are sealed at rest, by a [`Vault`].
 //! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
 //! that does not exist is `Missing`, an id that is taken `Exists`.
 
 mod accounts;
 mod agendas;
+mod arrivals;
 mod audit;
 mod backlog;
 mod catalog;
 mod clock;
+mod dedupe_window;
 mod erasures;
 mod error;
 mod fail_point;
@@ -32,12 +35,14 @@ mod vault;
 
 pub use accounts::{Account, Accounts, KeyRecord, NewKey, Replacement};
 pub use agendas::{Agenda, Agendas, Calendar, CalendarOf};
+pub use arrivals::{Arrivals, FanOutPlace, MISSING_RANGES_MAX};
 pub use audit::{Act, Actor, Audit, AuditNote, AuditNumber, AuditRecord};
 pub use backlog::{Backlog, ROWS_ALIGNED_MAX, Steer, Steered};
 pub use catalog::{
     Catalog, Ending, EventDetail, EventSummary, FanOutProgress, FanOutState, NewEvent, SaveSeries, Saved, SeriesRecord,
 };
 pub use clock::{Chance, Clock};
+pub use dedupe_window::{DedupeWindow, DedupeWindowError};
 pub use erasures::{Erase, Erasure, ErasureState, Erasures, Search, Searched, Whom};
 pub use error::{StoreError, StoreResult};
 pub use fail_point::FailPoint;
@@ -65,8 +70,8 @@ pub use replays::{
 pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, ParticipantRecord, Roster, Targets};
 pub use rules::{Compared, Rules, ToCompare};
 pub use runs::{
-    DueRun, HandlerLease, HandlerStanding, Ordered, RunCursor, RunFilter, RunOrder, RunRecord, RunScope, RunSettlement,
-    RunStanding, RunState, Runs, SettledRun, SkipReason,
+    DueRun, HandlerLease, HandlerStanding, Ordered, RunCursor, RunFilter, RunOrder, RunPiece, RunRecord, RunScope,
+    RunSettlement, RunStanding, RunState, Runs, SettledRun, SkipReason,
 };
 pub use secrets::{Rotated, Rotation, Secrets};
 pub use subscriptions::{
@@ -94,6 +99,8 @@ pub trait Store:
     + Notices
     + Rules
     + Inbox
+    + Runs
+    + Agendas
     + Erasures
     + Upkeep
 {
@@ -113,6 +120,8 @@ impl<T> Store for T where
         + Notices
         + Rules
         + Inbox
+        + Runs
+        + Agendas
         + Erasures
         + Upkeep
 {

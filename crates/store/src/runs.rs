@@ -1,6 +1,8 @@
 //! Handlers and their runs. A handler's progress is a cursor over the inbox and rows for what it has begun, so that
 //! accepting a message costs nothing for the handlers there are.
 
+mod words;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -165,6 +167,8 @@ pub struct RunScope {
 pub enum RunOrder {
     /// Count them.
     Count,
+    /// Count those that `Drop` would change.
+    CountDrop,
     /// Run them (again): the first is due at `first`, each further one `spacing` later.
     Rerun {
         /// When the first is due.
@@ -174,6 +178,17 @@ pub enum RunOrder {
     },
     /// Drop them: what waits or is parked is skipped.
     Drop,
+}
+
+/// One piece of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunPiece {
+    /// It begins after this message: 0 at first, then what the piece before came to.
+    pub after: MessageNumber,
+    /// Messages looked at, at most.
+    pub limit: usize,
+    /// When.
+    pub now: Timestamp,
 }
 
 /// What a piece of an order came to.
@@ -192,7 +207,7 @@ pub struct HandlerStanding {
     pub handler: String,
     /// Everything up to here is settled or has a row.
     pub cursor: MessageNumber,
-    /// Messages beyond the cursor: not begun, or being handled.
+    /// Messages beyond the cursor without a row: not begun, or being handled.
     pub ahead: u64,
     /// When the oldest of them was received.
     pub oldest_ahead: Option<Timestamp>,
@@ -213,7 +228,7 @@ pub trait Runs: Send + Sync {
     async fn introduce_handler(&self, account: AccountId, handler: &str, start: HandlerStart) -> StoreResult<()>;
 
     /// Takes the handler for `lease_for`; `None` while another node has it. Asking anew with the lease's own node gives
-    /// a new epoch.
+    /// a new epoch. `Missing` where it was never introduced.
     async fn claim_handler(
         &self,
         account: AccountId,
@@ -228,7 +243,8 @@ pub trait Runs: Send + Sync {
     -> StoreResult<()>;
 
     /// Runs to work on: first those that wait and are due, oldest due first, then messages after `after` without a row,
-    /// in order; up to `limit`, and no more bytes of bodies than `bytes_max` after the first. Not those in `busy`.
+    /// in order; up to `limit`, and no more bytes of bodies than `bytes_max` after the first. Not those in `busy`, and no
+    /// message up to the cursor that has no row. `Fenced` where another has the handler.
     async fn due_runs(
         &self,
         lease: &HandlerLease,
@@ -246,7 +262,8 @@ pub trait Runs: Send + Sync {
         subjects: Vec<Subject>,
     ) -> StoreResult<Vec<Option<(u64, MessageNumber)>>>;
 
-    /// Writes what became of runs, in ONE transaction. `Fenced` where another has the handler.
+    /// Writes what became of runs, in ONE transaction. `Fenced` where another has the handler. A run that was asked for
+    /// anew meanwhile stays as it is, one that was dropped is not tried again, one whose message is gone leaves no trace.
     async fn settle_runs(&self, lease: &HandlerLease, settlement: RunSettlement) -> StoreResult<()>;
 
     /// A page of runs, newest message first.
@@ -258,16 +275,16 @@ pub trait Runs: Send + Sync {
         limit: usize,
     ) -> StoreResult<Page<RunRecord, RunCursor>>;
 
-    /// One piece of an operator's order, beginning after the message `after`: up to `limit` messages looked at, in ONE
-    /// transaction. Only messages up to the handler's cursor: those beyond come anyway (`Drop` moves the cursor past
-    /// them where the scope names no standing and no message).
+    /// One piece of an operator's order, in ONE transaction. It is about messages up to the handler's cursor and about
+    /// whatever has a row; those beyond come anyway. `Drop` without a standing is also about those beyond, and changes
+    /// only what waits, is parked or is yet to come. An attempt under way may still end as it does. `Missing` where there is
+    /// no such handler.
     async fn order_runs(
         &self,
         account: AccountId,
         scope: &RunScope,
         order: RunOrder,
-        after: MessageNumber,
-        limit: usize,
+        piece: RunPiece,
     ) -> StoreResult<Ordered>;
 
     /// How far each handler of an account is.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use wire::AccountId;
 
-use crate::StoreResult;
+use crate::{DedupeWindow, StoreResult};
 
 /// How long an account keeps what; days from 1 to [`Retention::DAYS_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub enum RetentionError {
 impl Retention {
     /// Ten years: who needs more exports it.
     pub const DAYS_MAX: u16 = 3_650;
-    /// The dedupe window. The most patient senders repeat a message for three days, people for some weeks.
+    /// The usual `DedupeWindow`.
     pub const METADATA_DAYS_MIN: u16 = 30;
 
     /// Reads three numbers of days.
@@ -73,7 +73,8 @@ impl Retention {
         self.log_days
     }
 
-    /// Days for which the rest is kept: that a message came, that an event was announced and how it ended.
+    /// Days for which the rest is kept: that a message came (at least for the store's `DedupeWindow`), that an event was
+    /// announced and how it ended.
     pub fn metadata_days(&self) -> u16 {
         self.metadata_days
     }
@@ -105,7 +106,7 @@ pub enum Prunable {
     Bodies,
     /// Deliveries and attempts of fan-outs that have ended; their counts stay.
     Log,
-    /// Messages. A copy that comes later is a new one.
+    /// Messages, with their runs. A copy that comes later is a new one.
     Messages,
     /// Events whose log is gone, with their fan-outs and snapshots.
     Events,
@@ -142,6 +143,13 @@ pub trait Upkeep: Send + Sync {
     /// Lets go of up to `limit` rows of one kind that are older than `before`, oldest first, in one short transaction.
     /// How many went: 0 where there are no more. Work that is pending is never touched.
     async fn prune(&self, account: AccountId, what: Prunable, before: Timestamp, limit: usize) -> StoreResult<usize>;
+
+    /// How long this store recognises repetitions. Messages are kept at least as long, whatever an account has said.
+    fn dedupe_window(&self) -> DedupeWindow;
+
+    /// Looks at up to `limit` dedupe keys, of all accounts, and lets go of those that no longer count at `now`, in one
+    /// short transaction. How many it looked at: 0 where there is nothing to be gained for now.
+    async fn forget_keys(&self, now: Timestamp, limit: usize) -> StoreResult<usize>;
 }
 
 #[cfg(test)]

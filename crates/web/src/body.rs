@@ -51,13 +51,19 @@ impl BodyReader {
 
     /// The whole body. A declared length that is too great is refused before anything is read.
     pub(crate) async fn read<B: Body<Data = Bytes>>(&self, body: B) -> Result<Bytes, BodyError> {
-        if body.size_hint().lower() > self.bytes_max as u64 {
-            return Err(BodyError::TooLarge(self.bytes_max));
-        }
-        timeout(self.time, self.collect(body)).await.unwrap_or(Err(BodyError::TooSlow))
+        self.read_within(self.bytes_max, body).await
     }
 
-    async fn collect<B: Body<Data = Bytes>>(&self, body: B) -> Result<Bytes, BodyError> {
+    /// The whole body, within a bound of its own; that of all bodies holds as well.
+    pub(crate) async fn read_within<B: Body<Data = Bytes>>(&self, bytes: usize, body: B) -> Result<Bytes, BodyError> {
+        let bytes_max = bytes.min(self.bytes_max);
+        if body.size_hint().lower() > bytes_max as u64 {
+            return Err(BodyError::TooLarge(bytes_max));
+        }
+        timeout(self.time, self.collect(bytes_max, body)).await.unwrap_or(Err(BodyError::TooSlow))
+    }
+
+    async fn collect<B: Body<Data = Bytes>>(&self, bytes_max: usize, body: B) -> Result<Bytes, BodyError> {
         let mut body = pin!(body);
         let mut first = Bytes::new();
         while first.is_empty() {
@@ -66,8 +72,8 @@ impl BodyReader {
                 Some(frame) => first = frame.map_err(|_| BodyError::Broken)?.into_data().unwrap_or_default(),
             }
         }
-        if first.len() > self.bytes_max {
-            return Err(BodyError::TooLarge(self.bytes_max));
+        if first.len() > bytes_max {
+            return Err(BodyError::TooLarge(bytes_max));
         }
         // Most bodies come with their head, in one piece: no copy.
         if body.is_end_stream() {
@@ -78,8 +84,8 @@ impl BodyReader {
         let mut whole = BytesMut::from(first);
         while let Some(frame) = body.frame().await {
             let Ok(piece) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
-            if whole.len() + piece.len() > self.bytes_max {
-                return Err(BodyError::TooLarge(self.bytes_max));
+            if whole.len() + piece.len() > bytes_max {
+                return Err(BodyError::TooLarge(bytes_max));
             }
             held.add(piece.len(), self.unfinished_max)?;
             whole.extend_from_slice(&piece);

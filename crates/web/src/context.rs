@@ -6,15 +6,21 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use provider::attempt::TestReport;
 use provider::target::TargetPolicy;
+use receiver::CalendarToken;
 use store::{Chance, Clock, Endpoint, Store, StoreResult};
 use tokio::sync::Notify;
 use webinar::Zones;
+
+use crate::ConfiguredSources;
 
 /// Says whether this process can do its work now: what `/readyz` asks. An error is shown to whoever may read logs.
 pub type ReadinessCheck = Arc<dyn Fn() -> BoxFuture<'static, StoreResult<()>> + Send + Sync>;
 
 /// Sends one test webhook to an endpoint, now, and tells what came of it.
 pub type TestSend = Arc<dyn Fn(Endpoint) -> BoxFuture<'static, StoreResult<TestReport>> + Send + Sync>;
+
+/// Writes the calendar with this token, in iCalendar; `None` where there is none.
+pub type CalendarFeed = Arc<dyn Fn(CalendarToken) -> BoxFuture<'static, StoreResult<Option<String>>> + Send + Sync>;
 
 /// What the HTTP half of a process is given.
 #[derive(Clone)]
@@ -33,8 +39,14 @@ pub struct Context {
     pub lanes_hint: Arc<Notify>,
     /// Poked when a replay of failed deliveries starts or goes on. Only a hint.
     pub replays_hint: Arc<Notify>,
+    /// Poked when a message was accepted or is to be handled again. Only a hint.
+    pub runs_hint: Arc<Notify>,
     /// How test webhooks are sent; `None` where this process delivers nothing.
     pub test_send: Option<TestSend>,
+    /// Sources of the settings file, beside those of the database.
+    pub configured_sources: ConfiguredSources,
+    /// How calendars are written; `None` where no handler keeps any.
+    pub calendar_feed: Option<CalendarFeed>,
     /// What `/readyz` asks.
     pub readiness: ReadinessCheck,
     /// What is served, and within which limits.
@@ -91,6 +103,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of unfinished bodies in memory at once, over all connections. Beyond it the answer is 503.
     pub unfinished_bytes: usize,
+    /// Messages that one request with an order to a handler looks at; the next request goes on where it ended.
+    pub order_messages: usize,
     /// How long requests under way may take to finish after the signal to stop.
     pub drain_time: Duration,
 }
@@ -104,6 +118,8 @@ impl Default for Limits {
             answer_time: Duration::from_secs(10),
             body_bytes: 1024 * 1024,
             unfinished_bytes: 256 * 1024 * 1024,
+            // Some seconds at most, well within what clients wait.
+            order_messages: 20_000,
             drain_time: Duration::from_secs(35),
         }
     }

@@ -52,6 +52,18 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what} with this id"))
     }
 
+    /// No handler has this name; a mistyped one is found among those there are.
+    pub(crate) fn no_such_handler<'a>(known: impl Iterator<Item = &'a str>) -> Problem {
+        let known: Vec<&str> = known.collect();
+        let detail = match known.as_slice() {
+            [] => "there is no handler with this name, and none at all yet: a server with [[handler]] in its settings \
+                   file makes them known"
+                .to_owned(),
+            names => format!("there is no handler with this name; there is {}", names.join(", ")),
+        };
+        Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
     pub(crate) fn no_such_route() -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "no_such_route", "nothing is served under this path; check its spelling")
     }

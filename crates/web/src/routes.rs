@@ -13,8 +13,9 @@ use provider::api_key::Scope;
 use crate::app::AppState;
 use crate::problem::Problem;
 use crate::{
-    Halves, account, audit, dashboard, deliveries, endpoints, enrolment, erasures, events, health, integration, keys,
-    mangoes, messages, notices, participants, replays, secrets, sources, subscriptions, test_sends, webinars,
+    Halves, account, arrivals, audit, calendars, dashboard, deliveries, endpoints, enrolment, erasures, events, health,
+    integration, keys, mangoes, messages, notices, participants, replays, runs, secrets, sources, subscriptions,
+    test_sends, webinars,
 };
 
 /// Which half serves a route.
@@ -122,6 +123,14 @@ pub(crate) fn table() -> Vec<Route> {
         route(Receiver, PUT, "/api/v1/sources/{id}/keys", MANAGE, sources::set_keys),
         route(Receiver, GET, "/api/v1/inbox/messages", READ, messages::list),
         route(Receiver, GET, "/api/v1/inbox/messages/{id}", READ, messages::show),
+        route(Receiver, GET, "/api/v1/inbox/handlers", READ, runs::handlers),
+        route(Receiver, GET, "/api/v1/inbox/runs", READ, runs::list),
+        route(Receiver, POST, "/api/v1/inbox/runs/rerun", MANAGE, runs::rerun),
+        route(Receiver, POST, "/api/v1/inbox/runs/drop", MANAGE, runs::drop_runs),
+        route(Receiver, GET, "/api/v1/inbox/fan-outs", READ, arrivals::list),
+        route(Receiver, GET, "/api/v1/inbox/fan-outs/{id}", READ, arrivals::show),
+
+        route(Receiver, GET, "/calendars/{token}", EVERYONE, calendars::show),
 
         route(Both, GET, "/api/v1/account", READ, account::show),
         route(Both, PATCH, "/api/v1/account", MANAGE, account::amend),

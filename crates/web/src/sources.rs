@@ -1,9 +1,9 @@
 //! `/api/v1/sources`: places the inbox accepts webhooks from.
 
 use axum::extract::{Path, State};
-use receiver::{Scheme, Source, SourceError};
+use receiver::{ParsePresetError, Preset, Scheme, Source, SourceError};
 use serde::{Deserialize, Serialize};
-use store::{Act, SourceKey, SourceRecord};
+use store::{Act, SourceKey, SourceRecord, StoreError};
 use wire::SourceId;
 
 use crate::app::AppState;
@@ -18,6 +18,8 @@ pub(crate) struct NewSource {
     /// Chosen by the caller where a sender must know the URL before it tells its key; else made here.
     id: Option<String>,
     name: String,
+    /// How its sender signs.
+    preset: Option<String>,
     /// None yet where the sender tells its key only after it was given the path.
     #[serde(default)]
     keys: Vec<String>,
@@ -35,6 +37,7 @@ pub(crate) struct NewKeys {
 struct SourceView {
     id: String,
     name: String,
+    preset: String,
     path: String,
     key_count: usize,
     created_at: String,
@@ -50,6 +53,7 @@ impl SourceView {
         SourceView {
             id: record.id.to_string(),
             name: record.name.clone(),
+            preset: record.preset.clone(),
             path: format!("/in/{}", record.id),
             key_count: record.keys.len(),
             created_at: instant(record.created_at),
@@ -65,8 +69,9 @@ pub(crate) async fn create(State(app): State<AppState>, caller: Caller, JsonBody
         None => SourceId::from_bytes(app.id_bytes(now)),
     };
     let name = Source::parse_name(&new.name).map_err(|error| refusal(&error))?;
-    let keys = if new.keys.is_empty() { Vec::new() } else { parse_keys(&new.keys)? };
-    let record = SourceRecord { id, account: caller.account, name, keys, created_at: now };
+    let preset = parse_preset(new.preset.as_deref())?;
+    let keys = if new.keys.is_empty() { Vec::new() } else { parse_keys(preset, &new.keys)? };
+    let record = SourceRecord { id, account: caller.account, name, preset: preset.to_string(), keys, created_at: now };
     app.noting(&caller, Act::SourceCreate, id).create_source(record.clone()).await?;
     Ok(reply::created(&format!("/in/{id}"), &SourceView::of(&record)))
 }
@@ -85,17 +90,29 @@ pub(crate) async fn set_keys(
     JsonBody(new): JsonBody<NewKeys>,
 ) -> Reply {
     let id: SourceId = parse_id(&id, "source")?;
-    let keys = parse_keys(&new.keys)?;
-    if !app.noting(&caller, Act::SourceKeys, id).set_source_keys(caller.account, id, keys).await? {
+    let known = app.store().source(id).await?.filter(|source| source.account == caller.account);
+    let known = known.ok_or_else(|| Problem::not_found("source"))?;
+    let keys = parse_keys(known.preset.parse().map_err(StoreError::broken)?, &new.keys)?;
+    if !app.noting(&caller, Act::SourceKeys, id).set_source_keys(caller.account, id, keys.clone()).await? {
         return Err(Problem::not_found("source"));
     }
-    let found = app.store().source(id).await?;
-    let record = found.ok_or_else(|| Problem::not_found("source"))?;
+    let record = SourceRecord { keys, ..known };
     Ok(reply::ok(&SourceView::of(&record)))
 }
 
-fn parse_keys(texts: &[String]) -> Result<Vec<SourceKey>, Problem> {
-    let keys = Scheme::key_texts(texts.iter().map(String::as_str)).map_err(|error| refusal(&error))?;
+/// A preset that needs nothing but keys; a source of the database has no other settings.
+fn parse_preset(text: Option<&str>) -> Result<Preset, Problem> {
+    let preset = text.map_or(Ok(Preset::StandardWebhooks), str::parse);
+    let preset = preset.map_err(|error: ParsePresetError| Problem::invalid("/preset", error.to_string()))?;
+    if !preset.needs_only_keys() {
+        let detail = format!("{preset} needs more than keys; declare it as a [[source]] in the settings file");
+        return Err(Problem::invalid("/preset", detail));
+    }
+    Ok(preset)
+}
+
+fn parse_keys(preset: Preset, texts: &[String]) -> Result<Vec<SourceKey>, Problem> {
+    let keys = Scheme::key_texts(preset, texts.iter().map(String::as_str)).map_err(|error| refusal(&error))?;
     Ok(keys.into_iter().map(SourceKey::new).collect())
 }
 
@@ -104,6 +121,7 @@ fn refusal(error: &SourceError) -> Problem {
         SourceError::NameLength(_) | SourceError::NameCharacter => "/name".to_owned(),
         SourceError::Key { number, .. } => format!("/keys/{}", number - 1),
         SourceError::KeyCount(_) => "/keys".to_owned(),
+        SourceError::Field { field, .. } => format!("/{field}"),
     };
     Problem::invalid(&pointer, error.to_string())
 }

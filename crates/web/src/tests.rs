@@ -2,6 +2,7 @@
 
 mod acts;
 mod api;
+mod calendars;
 mod enrolment;
 mod hostile;
 mod keys;
@@ -10,6 +11,7 @@ mod notices;
 mod people;
 mod registration;
 mod replays;
+mod runs;
 mod secrets;
 mod strangers;
 mod test_sends;

@@ -32,3 +32,7 @@ pub const FANFARE_REPLAY: &str = "fanfare-replay";
 pub const FANFARE_ATTEMPT: &str = "fanfare-attempt";
 /// `true` on a webhook that only tries whether the receiver works: it is about nobody. Absent otherwise.
 pub const FANFARE_TEST: &str = "fanfare-test";
+/// Which source of the inbox that forwards it the webhook came in by.
+pub const FANFARE_FORWARDED_SOURCE: &str = "fanfare-forwarded-source";
+/// How many inboxes have forwarded the webhook so far, so that a circle is noticed.
+pub const FANFARE_HOPS: &str = "fanfare-hops";

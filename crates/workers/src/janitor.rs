@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use receiver::PersonMarks;
 use store::{
-    Accounts, Clock, Erasures, Message, MessageNumber, Prunable, Search, Searched, Secrets, StoreError, StoreResult,
-    Upkeep,
+    Account, Accounts, Clock, Erasures, Message, MessageNumber, Prunable, Search, Searched, Secrets, StoreError,
+    StoreResult, Upkeep,
 };
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -23,6 +23,8 @@ const SEARCHED_AT_ONCE: usize = 256;
 const SEARCHES_AT_ONCE: usize = 8;
 /// Rows let go of in one transaction: some milliseconds of the writer.
 const PRUNED_AT_ONCE: usize = 512;
+/// Dedupe keys looked at in one transaction: some 25 pages.
+const KEYS_AT_ONCE: usize = 4_096;
 /// Between two rounds through all accounts: what is a day old may be an hour older.
 const ROUND_EVERY: Duration = Duration::from_secs(3_600);
 /// While there is work, others get the store's writer in between; without work, an erasure waits at most this long.
@@ -34,12 +36,20 @@ pub trait Rooms: Accounts + Erasures + Secrets + Upkeep {}
 
 impl<T: Accounts + Erasures + Secrets + Upkeep> Rooms for T {}
 
+/// One kind of thing to let go of.
+#[derive(Clone, Copy)]
+enum Chore {
+    Prune(AccountId, Prunable),
+    /// Of all accounts.
+    ForgetKeys,
+}
+
 /// Ends erasures and lets go of what is old.
 pub struct Janitor {
     rooms: Arc<dyn Rooms>,
     clock: Arc<dyn Clock>,
     /// What is left of this round.
-    round: VecDeque<(AccountId, Prunable)>,
+    round: VecDeque<Chore>,
     next_round: Timestamp,
 }
 
@@ -102,18 +112,31 @@ impl Janitor {
             let expired = self.rooms.remove_expired_secrets(now).await?;
             tracing::debug!(expired, "removed signing secrets whose overlap was over");
             let accounts = self.rooms.accounts().await?;
-            self.round = accounts.iter().flat_map(|account| Prunable::ALL.map(|what| (account.id, what))).collect();
+            let of_account = |account: &Account| Prunable::ALL.map(|what| Chore::Prune(account.id, what));
+            self.round = accounts.iter().flat_map(of_account).chain([Chore::ForgetKeys]).collect();
             self.next_round = now + ROUND_EVERY;
         }
-        let Some((account, what)) = self.round.front().copied() else { return Ok(Turn::Idle) };
-        let retention = self.rooms.retention(account).await?;
-        let gone = self.rooms.prune(account, what, retention.before(what, now), PRUNED_AT_ONCE).await?;
+        let gone = match self.round.front().copied() {
+            None => return Ok(Turn::Idle),
+            Some(Chore::Prune(account, what)) => self.prune(account, what, now).await?,
+            Some(Chore::ForgetKeys) => self.rooms.forget_keys(now, KEYS_AT_ONCE).await?,
+        };
         if gone == 0 {
             self.round.pop_front();
-        } else {
-            tracing::debug!(%account, ?what, gone, "let go of what is old");
         }
         Ok(Turn::Worked)
+    }
+
+    async fn prune(&self, account: AccountId, what: Prunable, now: Timestamp) -> StoreResult<usize> {
+        let kept_from = self.rooms.retention(account).await?.before(what, now);
+        // A message that is gone cannot be recognised.
+        let is_limited = what == Prunable::Messages;
+        let before = if is_limited { kept_from.min(self.rooms.dedupe_window().begin(now)) } else { kept_from };
+        let gone = self.rooms.prune(account, what, before, PRUNED_AT_ONCE).await?;
+        if gone > 0 {
+            tracing::debug!(%account, ?what, gone, "let go of what is old");
+        }
+        Ok(gone)
     }
 }
 

@@ -103,6 +103,16 @@ impl Visit {
         Some(head + &String::from_utf8(body).unwrap())
     }
 
+    /// The head of the next request, for those without a body.
+    pub(super) fn read_head(&mut self) -> String {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && self.stream.read(&mut byte).is_ok_and(|count| count > 0) {
+            head.push(byte[0]);
+        }
+        String::from_utf8(head).unwrap()
+    }
+
     /// Whether the caller was still there to read it.
     pub(super) fn write(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()

@@ -114,7 +114,9 @@ impl Stage {
             halves: Halves::Both,
             disable_after: DISABLE_AFTER,
             rule_updates: RuleUpdate::Waiting,
-        })?;
+            receiving: None,
+        })
+        .await?;
         Ok(Stage { server, store, zones, lock, directory })
     }
 

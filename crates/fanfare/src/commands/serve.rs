@@ -9,12 +9,13 @@ use provider::target::TargetPolicy;
 use store::Accounts;
 use store_sqlite::{ServerLock, SqliteStore};
 use tokio::net::TcpListener;
-use web::Dashboard;
+use web::{Dashboard, Halves};
 use webinar::Zones;
 
 use crate::config::{Schemes, Settings, SettingsArgs};
 use crate::database::Database;
 use crate::logs::LogFormat;
+use crate::receiving::{self, ReceivingSettings};
 use crate::server::{Parts, Server};
 use crate::signals::StopSignals;
 use crate::{limits, logs, output, secret_keys, zones};
@@ -51,8 +52,9 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         halves: settings.halves,
         disable_after: settings.disable_after,
         rule_updates: settings.rule_updates,
+        receiving: receiving_settings(&settings)?,
     };
-    let mut server = Server::start(parts)?;
+    let mut server = Server::start(parts).await?;
     greet(&settings, server.address(), &zones);
     warn_of_exposure(&settings, server.address());
     if let Some(made) = made {
@@ -85,6 +87,13 @@ async fn open(settings: &Settings, zones: &Zones) -> anyhow::Result<(SqliteStore
         format!("cannot write {}; check the owner and the permissions of the file and of its directory", path.display())
     })?;
     Ok((store, lock, made))
+}
+
+/// The receiving half, where it is served and the settings file says something of it.
+fn receiving_settings(settings: &Settings) -> anyhow::Result<Option<ReceivingSettings>> {
+    let Some(file) = settings.file.clone().filter(|_| settings.halves != Halves::Provider) else { return Ok(None) };
+    let Database::Sqlite(database) = settings.database.clone();
+    Ok(receiving::is_in(&receiving::read_text(&file)?).then_some(ReceivingSettings { file, database }))
 }
 
 fn targets(settings: &Settings) -> anyhow::Result<TargetPolicy> {

@@ -1,6 +1,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use inbox::key_file::parse;
+
 use super::*;
 
 fn database(directory: &tempfile::TempDir) -> PathBuf {

@@ -87,3 +87,29 @@ fn a_wrong_key_is_refused_without_being_repeated() {
     ran.failed_with(1, &["key 1", "24 to 64"]);
     assert!(!ran.stderr.contains("c2hvcnQ"), "{ran:?}");
 }
+
+#[test]
+fn a_source_may_be_of_another_sender_and_take_its_keys_as_that_one_writes_them() {
+    let world = World::new();
+    world.create_account();
+    let serving = world.serve();
+    let made = world.run(&["inbox", "source", "create", "--name", "Repo", "--preset", "github", "--json"]).json();
+    assert_eq!((&made["preset"], &made["keyCount"]), (&"github".into(), &0.into()));
+    let (id, path) = (made["id"].as_str().unwrap(), made["path"].as_str().unwrap());
+    world.run(&["inbox", "source", "keys", id, "--key", "It's a Secret to Everybody", "--json"]).json();
+
+    // GitHub's own example.
+    let signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+    let headers = [("x-hub-signature-256", signature), ("x-github-delivery", "72d3162e"), ("x-github-event", "ping")];
+    let post = |body: &[u8]| serving.request(&format!("POST {path}"), &headers, body).0;
+    assert_eq!([post(b"Hello, World!"), post(b"Hello, World!"), post(b"Hello, World?")], [200, 200, 401]);
+    let listed = world.run(&["inbox", "list", "--json"]).json();
+    assert_eq!((&listed["messageId"], &listed["duplicates"]), (&"72d3162e".into(), &1.into()));
+    assert_eq!(listed["headers"]["x-github-event"], "ping");
+    assert_eq!(listed["headers"].get("x-hub-signature-256"), None);
+
+    let typo = world.run(&["inbox", "source", "create", "--name", "x", "--preset", "githab"]);
+    typo.failed_with(2, &["is no preset", "github"]);
+    let more = world.run(&["inbox", "source", "create", "--name", "x", "--preset", "tagmango"]);
+    more.failed_with(2, &["settings file"]);
+}

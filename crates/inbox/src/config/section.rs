@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 /// Below this likeness (Jaro-Winkler, 0 to 1) a suggestion puzzles more than it helps.
-const LIKENESS_MIN: f64 = 0.7;
+pub(super) const LIKENESS_MIN: f64 = 0.7;
 
 /// Something in the file that cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,7 +205,7 @@ impl<'t> Section<'t> {
     pub fn section(&self, key: &'static str) -> Option<Section<'t>> {
         let value = self.get(key)?;
         match value.get_ref().as_table() {
-            Some(table) => Some(Section::new(table, value.span(), format!("{}, {key}", self.place), self.report)),
+            Some(table) => Some(Section::new(table, value.span(), self.place_of(key), self.report)),
             None => {
                 self.refuse(key, wrong_type("a table", value.get_ref()));
                 None
@@ -232,6 +232,25 @@ impl<'t> Section<'t> {
         items.into_iter().enumerate().map(section).collect()
     }
 
+    /// Tables with free names within this one, `[key.NAME]`, by name.
+    pub fn named_sections(&self, key: &'static str) -> Vec<(&'t str, Section<'t>)> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let tables: Option<Vec<_>> = value.get_ref().as_table().and_then(|tables| {
+            let table = |(name, value): (&'t Spanned<std::borrow::Cow<'t, str>>, &'t Spanned<DeValue<'t>>)| {
+                value.get_ref().as_table().map(|table| (name.get_ref().as_ref(), table, value.span()))
+            };
+            tables.iter().map(table).collect()
+        });
+        let Some(tables) = tables else {
+            self.refuse(key, format!("write each as a table of its own, headed [….{key}.NAME]"));
+            return Vec::new();
+        };
+        let section = |(name, table, span)| {
+            (name, Section::new(table, span, format!("{}, {key}.{name}", self.place), self.report))
+        };
+        tables.into_iter().map(section).collect()
+    }
+
     /// A table of texts with free names, such as headers; values may name secrets.
     pub fn named_secrets(&self, key: &'static str) -> Option<BTreeMap<String, Zeroizing<String>>> {
         let value = self.get(key)?;
@@ -252,6 +271,46 @@ impl<'t> Section<'t> {
         table.iter().map(entry).collect()
     }
 
+    /// A whole number, or a list of them.
+    pub fn numbers(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<Vec<u64>> {
+        let value = self.get(key)?;
+        let Some(items) = value.get_ref().as_array() else {
+            return self.number(key, range).map(|number| vec![number]);
+        };
+        let number = |item: &Spanned<DeValue<'_>>| {
+            let number = item.get_ref().as_integer()?;
+            u64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok().filter(|n| range.contains(n))
+        };
+        let numbers: Option<Vec<u64>> = items.iter().map(number).collect();
+        if numbers.is_none() {
+            self.refuse(key, format!("give whole numbers, {} to {}", range.start(), range.end()));
+        }
+        numbers
+    }
+
+    /// A table of texts with free names, in the order of the file, as they are written.
+    pub fn named_texts(&self, key: &'static str) -> Option<Vec<(&'t str, &'t str)>> {
+        let value = self.get(key)?;
+        let Some(table) = value.get_ref().as_table() else {
+            self.refuse(key, wrong_type("a table of texts", value.get_ref()));
+            return None;
+        };
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        let entry = |(name, value): (&'t Spanned<std::borrow::Cow<'_, str>>, &'t Spanned<DeValue<'t>>)| {
+            let text = value.get_ref().as_str();
+            if text.is_none() {
+                self.report.add(
+                    value.span(),
+                    format!("{}, {key}.{}", self.place, name.get_ref()),
+                    "write a text in quotes",
+                );
+            }
+            text.map(|text| (name.get_ref().as_ref(), text))
+        };
+        entries.into_iter().map(entry).collect()
+    }
+
     /// Notes a mistake at a key, or at the table's head where the key is missing.
     pub fn refuse(&self, key: &str, what: impl Display) {
         let span = self.table.get(key).map_or_else(|| self.span.clone(), |value| value.span());
@@ -260,7 +319,7 @@ impl<'t> Section<'t> {
     }
 
     /// Notes each key that nobody has asked for. Call it last.
-    pub fn refuse_the_rest(self) {
+    pub fn refuse_the_rest(&self) {
         let asked = self.asked.borrow();
         for key in self.table.keys().filter(|key| !asked.contains(&key.get_ref().as_ref())) {
             let likeness = |known: &&&'static str| strsim::jaro_winkler(known, &key.get_ref().replace('_', "-"));
@@ -281,12 +340,18 @@ impl<'t> Section<'t> {
         self.table.get(key)
     }
 
-    fn resolve(&self, key: &str, text: &str) -> Option<Zeroizing<String>> {
-        if !text.starts_with("env:") && !text.starts_with("file:") {
+    /// A text that may name a secret, or the secret itself.
+    pub(super) fn resolve(&self, key: &str, text: &str) -> Option<Zeroizing<String>> {
+        if !names_a_secret(text) {
             return Some(text.to_owned().into());
         }
         (self.report.secrets)(text).map(Zeroizing::new).map_err(|error| self.refuse(key, error)).ok()
     }
+}
+
+/// Whether the text says where a secret is, in place of being it.
+pub(super) fn names_a_secret(text: &str) -> bool {
+    text.starts_with("env:") || text.starts_with("file:")
 }
 
 fn wrong_type(wanted: &str, found: &DeValue<'_>) -> String {

@@ -76,9 +76,7 @@ impl Rest {
         match sign {
             TargetSign::Alive if has_just_begun => self,
             TargetSign::Alive => Rest::default(),
-            TargetSign::Down { after } if has_just_begun => {
-                Rest { until: self.until.max(now + asked(after)), ..self }
-            }
+            TargetSign::Down { after } if has_just_begun => Rest { until: self.until.max(now + asked(after)), ..self },
             TargetSign::Down { after } => {
                 let failures = self.failures.saturating_add(1);
                 Rest { failures, until: now + pause(failures).max(asked(after)) }

@@ -52,6 +52,7 @@ impl<S: Store> Player<S> {
                 self.log(account).await,
                 self.replays(account).await,
                 self.inbox(account).await,
+                self.handling(account).await,
                 self.notices(account).await,
             ] {
                 seen.push_str(&part);
@@ -161,7 +162,7 @@ impl<S: Store> Player<S> {
         }
         for sender in &self.senders {
             seen += &told(store.source(sender.source()).await);
-            let filter = MessageFilter { source: Some(sender.source()) };
+            let filter = MessageFilter { source: Some(sender.source()), ..MessageFilter::default() };
             let page = store.messages(account, filter, None, 2).await;
             seen += &told(page.map(|page| page.items.into_iter().map(|one| self.ranked(one)).collect::<Vec<_>>()));
         }

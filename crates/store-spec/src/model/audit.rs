@@ -54,7 +54,7 @@ impl Drop for Noting<'_> {
 #[async_trait]
 impl Audit for Model {
     fn noting(&self, note: AuditNote) -> Arc<dyn Store> {
-        Arc::new(Model { tables: self.tables.clone(), note: Some(note) })
+        Arc::new(Model { tables: self.tables.clone(), note: Some(note), window: self.window })
     }
 
     async fn audit_log(

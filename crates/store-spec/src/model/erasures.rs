@@ -52,6 +52,7 @@ impl Erasures for Model {
             requested_at: request.now,
         };
         let last = of_account().map(|row| row.message.number).max().unwrap_or(0);
+        tables.forget_agendas(account, &email, last);
         tables.erasures.push(ErasureRow { account, erasure: erasure.clone(), email, phone, read_to: 0, last });
         Ok(Some(erasure))
     }
@@ -102,7 +103,12 @@ impl Erasures for Model {
         row.erasure.searched += searched.count;
         match searched.read_to {
             Some(read_to) => row.read_to = read_to,
-            None => row.erasure.state = ErasureState::Sealing,
+            None => {
+                row.erasure.state = ErasureState::Sealing;
+                let (email, last) = (row.email.clone(), row.last);
+                // What a run that was under way has kept since.
+                tables.forget_agendas(search.account, &email, last);
+            }
         }
         Ok(())
     }

@@ -39,6 +39,9 @@ pub(super) struct Tables {
     pub(super) last_participants: BTreeMap<AccountId, u64>,
     /// The number of events there ever were.
     pub(super) events_ever: usize,
+    pub(super) handlers: BTreeMap<(AccountId, String), super::runs::HandlerRow>,
+    pub(super) agendas: Vec<super::agendas::AgendaRow>,
+    pub(super) calendars: Vec<super::agendas::CalendarRow>,
     pub(super) erasures: Vec<super::erasures::ErasureRow>,
     pub(super) retentions: BTreeMap<AccountId, Retention>,
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use store::{ErasureState, ExceptionState, MessageContent, Prunable, Retention, StoreResult, Upkeep};
+use store::{DedupeWindow, ErasureState, ExceptionState, MessageContent, Prunable, Retention, StoreResult, Upkeep};
 use wire::AccountId;
 
 use super::Model;
@@ -29,6 +29,7 @@ impl Upkeep for Model {
             Prunable::Messages => {
                 let before_it = tables.messages.len();
                 tables.messages.retain(|row| row.account != account || row.message.received_at >= before);
+                tables.forget_runs(account);
                 before_it - tables.messages.len()
             }
             Prunable::Events => tables.forget_events(account, before),
@@ -41,6 +42,14 @@ impl Upkeep for Model {
             // Nothing here keeps what nobody can ask for.
             Prunable::Versions | Prunable::Memberships => 0,
         })
+    }
+
+    fn dedupe_window(&self) -> DedupeWindow {
+        self.window
+    }
+
+    async fn forget_keys(&self, _now: Timestamp, _limit: usize) -> StoreResult<usize> {
+        Ok(0)
     }
 }
 

@@ -1,14 +1,15 @@
 //! Query plans: hot queries go through the index made for them, and the audience is merged, never sorted.
 
 use rusqlite::Connection;
+use store::RunStanding;
 use webinar::{MangoId, SeriesId};
 use wire::AccountId;
 
 use super::Disk;
 use crate::audience::Audience;
 use crate::{
-    audit, backlog, catalog, due, erasures, failures, inbox, journal, lanes, notices, replays, rules, secrets,
-    subscriptions, upkeep,
+    agendas, arrivals, audit, backlog, catalog, dedupe, due, erasures, failures, inbox, journal, lanes, notices,
+    replays, rules, runs, secrets, subscriptions, upkeep,
 };
 
 #[test]
@@ -101,8 +102,54 @@ fn secrets_are_found_by_endpoint_and_the_expired_by_their_end() {
 #[test]
 fn the_inbox_finds_duplicates_and_lists_by_index() {
     let plans = Plans::new();
-    plans.of(inbox::FIND_DUPLICATE).goes_by(&["message USING INDEX message_once"]);
+    plans.of(dedupe::SEEN).goes_by(&["s USING INTEGER PRIMARY KEY", "m USING INTEGER PRIMARY KEY"]);
+    plans.of(dedupe::KEYS).goes_by(&["message_seen USING INTEGER PRIMARY KEY (rowid>?)"]);
     plans.of(&inbox::messages_sql()).goes_by(&["m USING INDEX message_by_account", "d USING PRIMARY KEY"]);
+}
+
+#[test]
+fn what_is_missing_of_a_fan_out_is_read_from_an_index_alone() {
+    let plans = Plans::new();
+    for sql in [arrivals::TOTAL, arrivals::INDEXES, arrivals::NEWEST] {
+        plans.of(sql).goes_by(&["message USING COVERING INDEX message_by_fan_out"]);
+    }
+}
+
+#[test]
+fn runs_that_are_due_and_messages_that_are_new_are_found_by_index() {
+    let plans = Plans::new();
+    plans.of(&runs::due_sql()).goes_by(&["r USING INDEX run_due", "m USING INTEGER PRIMARY KEY"]);
+    plans.of(&runs::fresh_sql()).goes_by(&["m USING INDEX message_by_account", "r USING PRIMARY KEY"]);
+    plans.of(runs::HELD).goes_by(&["handler USING INDEX handler_by_name"]);
+    plans.of(runs::NEWEST).goes_by(&["handled USING PRIMARY KEY"]);
+    plans.of(runs::SETTLE).goes_by(&["message EXISTS USING COVERING INDEX message_by_account"]);
+    plans.of(runs::NOTE_HANDLED).goes_by(&["message EXISTS USING COVERING INDEX message_by_account"]);
+}
+
+#[test]
+fn runs_are_listed_and_ordered_about_in_their_order() {
+    let plans = Plans::new();
+    for standing in [RunStanding::Waiting, RunStanding::Skipped, RunStanding::Parked] {
+        plans.of(&runs::list_sql(Some(standing))).goes_by(&["run USING INDEX run_not_done"]);
+        plans.of(&runs::runs_sql(standing)).goes_by(&["r USING COVERING INDEX run_not_done"]);
+    }
+    for standing in [None, Some(RunStanding::Done)] {
+        plans.of(&runs::list_sql(standing)).goes_by(&["run USING PRIMARY KEY"]);
+    }
+    plans.of(&runs::runs_sql(RunStanding::Done)).goes_by(&["r USING PRIMARY KEY"]);
+    plans.of(&runs::messages_sql()).goes_by(&["m USING INDEX message_by_account", "r USING PRIMARY KEY"]);
+    plans.of(runs::AHEAD).goes_by(&["message USING COVERING INDEX message_by_account"]);
+}
+
+#[test]
+fn what_a_person_has_been_told_is_found_by_the_person() {
+    let plans = Plans::new();
+    for sql in [agendas::OF_PERSON, agendas::OF_SERIES, agendas::FORGET_AGENDAS] {
+        plans.of(sql).goes_by(&["agenda USING PRIMARY KEY (account=? AND person=?"]);
+    }
+    for sql in [agendas::TOKEN, agendas::FORGET_CALENDARS] {
+        plans.of(sql).goes_by(&["calendar USING COVERING INDEX calendar_of (account=? AND person=?"]);
+    }
 }
 
 #[test]
@@ -129,6 +176,8 @@ fn erasing_somebody_looks_at_that_person_alone() {
 fn what_is_let_go_is_found_oldest_first() {
     let plans = Plans::new();
     plans.of(upkeep::OLD_MESSAGES).goes_by(&["message USING INDEX message_by_account (account=? AND number>?)"]);
+    plans.of(upkeep::OLD_RUNS).goes_by(&["run USING PRIMARY KEY (account=? AND handler=? AND number<?)"]);
+    plans.of(upkeep::OLD_HANDLED).goes_by(&["handled USING INDEX handled_by_message"]);
     plans.of(upkeep::LOGGED_FAN_OUTS).goes_by(&["fan_out USING INDEX fan_out_logged (account=? AND created_at<?)"]);
     plans.of(upkeep::OLD_FAILURES).goes_by(&["attempt_failure USING PRIMARY KEY (account=? AND fan_out=?)"]);
     plans.of(upkeep::OLD_EVENTS).goes_by(&["event USING INDEX event_by_age (account=? AND created_at<?)"]);

@@ -44,7 +44,8 @@ async fn with_secrets(store: SqliteStore) -> StoreResult<(World<SqliteStore>, Ac
     rotate(&world, account, endpoint, marked(2).into()).await?;
     let id = SourceId::from_bytes(world.id());
     let keys = vec![marked(3).reveal()];
-    let source = SourceRecord { id, account, name: "Shop".into(), keys, created_at: world.now() };
+    let (name, preset) = ("Shop".into(), "standard-webhooks".into());
+    let source = SourceRecord { id, account, name, preset, keys, created_at: world.now() };
     world.store.create_source(source).await?;
     Ok((world, account, endpoint, id))
 }

@@ -5,17 +5,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use receiver::{Scheme, Source};
+use receiver::{Preset, Scheme, Source};
 use store::{SourceRecord, Store, StoreError, StoreResult};
 use tokio::time::Instant;
 use wire::{AccountId, SigningSecret, SourceId};
+
+use super::telling::Telling;
 
 /// A new key, or the end of one, holds after this time.
 const REMEMBERED_FOR: Duration = Duration::from_secs(1);
 /// Ids remembered at once. A stranger may make up any number; beyond this all are forgotten and read again.
 const REMEMBERED_MAX: usize = 4_096;
-/// Between two lines of the log about one source's rejections.
-const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// What a request is verified against.
 #[derive(Clone)]
@@ -45,13 +45,6 @@ struct Remembered {
     telling: Telling,
 }
 
-/// What the log was told of rejections.
-#[derive(Clone, Copy, Default)]
-struct Telling {
-    last: Option<Instant>,
-    left_out: u64,
-}
-
 impl KnownSources {
     /// Knows nothing yet; the decoy's key is made of `chance`.
     pub(super) fn new(chance: [u8; 32]) -> KnownSources {
@@ -78,17 +71,10 @@ impl KnownSources {
         Ok(known)
     }
 
-    /// Whether a rejection at this source is to be logged, and how many were not since the last one that was: one a
-    /// second tells its owner enough, and a stranger cannot fill the disk.
+    /// Whether a rejection at this source is to be logged, and how many were not since the last one that was.
     pub(super) fn may_tell(&self, id: SourceId) -> Option<u64> {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let telling = &mut remembered.get_mut(&id)?.telling;
-        let now = Instant::now();
-        if telling.last.is_some_and(|last| now.duration_since(last) < TOLD_EVERY) {
-            telling.left_out += 1;
-            return None;
-        }
-        Some(std::mem::replace(telling, Telling { last: Some(now), left_out: 0 }).left_out)
+        remembered.get_mut(&id)?.telling.may_tell()
     }
 
     fn recall(&self, id: SourceId) -> Option<KnownSource> {
@@ -118,6 +104,7 @@ impl KnownSources {
 }
 
 fn prepare(record: &SourceRecord) -> StoreResult<Source> {
-    let scheme = Scheme::standard_webhooks(record.keys.iter().map(|key| key.as_str()));
+    let preset: Preset = record.preset.parse().map_err(StoreError::broken)?;
+    let scheme = Scheme::of_keys(preset, record.keys.iter().map(|key| key.as_str()));
     scheme.and_then(|scheme| Source::new(record.id, record.account, &record.name, scheme)).map_err(StoreError::broken)
 }

@@ -9,6 +9,8 @@ use super::*;
 use crate::tests::world::World;
 use crate::{Limits, WebSettings};
 
+mod configured;
+
 struct Inbox {
     world: World,
     ingest: Ingest,
@@ -45,6 +47,13 @@ impl Inbox {
             .header("fanfare-event", "webinar.created.recurring")
             .body(Full::from(body.to_owned()))
             .unwrap()
+    }
+
+    /// The same server with these sources in its settings file.
+    fn with(mut self, sources: impl IntoIterator<Item = Source>) -> Inbox {
+        self.world.context.configured_sources = ConfiguredSources::new(sources).unwrap();
+        self.ingest = Ingest::new(App::new(self.world.context.clone()));
+        self
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> (StatusCode, Value) {
@@ -109,7 +118,7 @@ async fn an_unknown_source_and_a_wrong_signature_are_answered_alike() {
     let unsigned = Request::post(&inbox.path).body(Full::from("{}")).unwrap();
     assert_eq!(inbox.send(unsigned).await, wrong_key);
     let late = inbox.signed("m1", "{}");
-    inbox.world.advance(std::time::Duration::from_secs(301));
+    inbox.world.advance(Duration::from_secs(301));
     assert_eq!(inbox.send(late).await, wrong_key);
     assert_eq!(inbox.messages().await, Vec::<Value>::new());
 }
@@ -123,7 +132,7 @@ async fn a_new_source_is_known_within_a_second_of_being_asked_for_in_vain() {
     assert_eq!(inbox.send(request()).await.0, StatusCode::UNAUTHORIZED);
     let keys = json!([secret().reveal().as_str()]);
     inbox.world.post("/api/v1/sources", json!({"id": id, "name": "Late", "keys": keys})).await.is(201);
-    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(inbox.send(request()).await.0, StatusCode::OK);
 }
 
@@ -141,7 +150,7 @@ async fn a_source_without_a_key_rejects_everything_until_it_is_given_one() {
     let route = format!("/api/v1/sources/{}/keys", made["id"].as_str().unwrap());
     let given = inbox.world.call_with("PUT", &route, keys).await.is(200);
     assert_eq!(given["keyCount"], 1);
-    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(inbox.send(request("m1")).await.0, StatusCode::OK);
 }
 
@@ -152,7 +161,7 @@ async fn the_log_is_told_of_one_rejection_a_second_and_how_many_were_left_out() 
     inbox.send(inbox.signed("m1", "{}")).await;
     let tell = || inbox.ingest.sources.may_tell(id);
     assert_eq!([tell(), tell(), tell()], [Some(0), None, None]);
-    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
     // It is read again meanwhile.
     inbox.send(inbox.signed("m2", "{}")).await;
     assert_eq!([tell(), tell()], [Some(2), None]);
@@ -209,7 +218,7 @@ async fn a_body_that_drips_is_given_up() {
 
 #[test]
 fn failures_of_the_store_tell_the_sender_to_come_back() {
-    assert_eq!(of_failure(&StoreError::Busy(9)).to_response().headers()["retry-after"], "1");
+    assert_eq!(of_failure(&StoreError::Busy(9)).into_response().headers()["retry-after"], "1");
     assert_eq!(of_failure(&StoreError::Unwritable("full".into())).status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(of_failure(&StoreError::Missing("x")).status(), StatusCode::INTERNAL_SERVER_ERROR);
 }

@@ -6,7 +6,9 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use provider::api_key::Scope;
 use serde_json::{Value, json};
+use store::RunState;
 
+use super::runs::Inbox;
 use super::world::{World, weekly};
 use crate::caller::ClientAddress;
 use crate::routes::{Access, table};
@@ -65,7 +67,9 @@ const NO_ACTS: [&str; 9] = [
 /// fails here until it is added, and then until it leaves a note.
 #[tokio::test]
 async fn every_route_that_manages_leaves_a_note() {
-    let world = World::new().await;
+    let inbox = Inbox::with(1).await;
+    inbox.handler("crm", vec![RunState::Done]).await;
+    let world = inbox.world;
     let mango = world.mango_of(1).await;
     let hook = json!({"hookUrl": "https://a.example", "event": "webinar.created.recurring"});
     let subscription = json!({"url": "https://b.example", "event": "webinar.created.recurring"});
@@ -91,6 +95,8 @@ async fn every_route_that_manages_leaves_a_note() {
         ("DELETE", "/api/v1/subscriptions/{id}", json!({}), "subscription.delete"),
         ("POST", "/api/v1/sources", source, "source.create"),
         ("PUT", "/api/v1/sources/{id}/keys", json!({"keys": [KEY]}), "source.keys"),
+        ("POST", "/api/v1/inbox/runs/rerun", json!({"handler": "crm", "all": true}), "run.rerun"),
+        ("POST", "/api/v1/inbox/runs/drop", json!({"handler": "crm", "state": "waiting"}), "run.drop"),
         ("POST", "/api/v1/keys", json!({"scopes": ["read"]}), "key.create"),
         ("POST", "/api/v1/keys/{id}/rotate", json!({}), "key.rotate"),
         ("DELETE", "/api/v1/keys/{id}", json!({}), "key.revoke"),

@@ -122,7 +122,8 @@ async fn no_route_that_reads_shows_a_secret() {
     for kind in ["v1", "v1a"] {
         secrets.push(text(&rotate(&world, &path, json!({"kind": kind})).await["signingSecret"]));
     }
-    let reading = table().into_iter().filter(|route| route.method == Method::GET);
+    // A calendar's address is its own key; tests/calendars.rs reads it.
+    let reading = table().into_iter().filter(|route| route.method == Method::GET && !route.path.contains("{token}"));
     let mut read = 0;
     for route in reading {
         let resource = route.path.split('/').rev().skip_while(|part| *part != "{id}").nth(1);

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
+use store::RunState;
 use wire::{Signer, SigningSecret, WebhookId};
 
 use super::world::{World, weekly};
 use crate::routes::{Access, table};
 
 pub(super) const KEY: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+/// Of somebody else's, whose webhooks come in here.
+const FAN_OUT: &str = "fan_01jw3zqk8n7v2t0d5h9rxbmc4e";
 
 /// One of everything, in the first account: ids by the name of their resource.
 pub(super) async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
@@ -26,7 +30,10 @@ pub(super) async fn belongings(world: &World) -> BTreeMap<&'static str, String> 
     for message in messages {
         world.receive(message).await;
     }
-    let message = world.get("/api/v1/inbox/messages").await.is(200)["data"][0]["id"].clone();
+    let listed = world.get("/api/v1/inbox/messages").await.is(200)["data"].clone();
+    let message = listed[0]["id"].clone();
+    let numbers: Vec<_> = listed.as_array().unwrap().iter().rev().map(|message| text(&message["id"])).collect();
+    world.handled("crm", &numbers, vec![RunState::Done, RunState::Parked { reason: "no such table".to_owned() }]).await;
     let notice = world.notice_of(registered["endpoint"]["id"].as_str().unwrap()).await;
     let again = format!("/api/v1/deliveries/{}/replay", text(&delivery));
     let replay = world.call("POST", &again).await.is(201);
@@ -43,6 +50,7 @@ pub(super) async fn belongings(world: &World) -> BTreeMap<&'static str, String> 
         ("sources", text(&source["id"])),
         ("erasures", text(&erasure["id"])),
         ("messages", text(&message)),
+        ("fan-outs", FAN_OUT.to_owned()),
         ("keys", world.key["wh_live_".len()..][..12].to_owned()),
     ])
 }
@@ -53,6 +61,8 @@ fn webhook(world: &World, path: &str, id: &str) -> Request<Body> {
     let signer = Signer::new([SigningSecret::from_random([0; 32])]).unwrap();
     let signature = signer.sign(WebhookId::new(id).unwrap(), seconds, b"{}");
     let request = Request::post(path).header("webhook-id", id).header("webhook-timestamp", seconds);
+    let request =
+        request.header("fanfare-fanout", FAN_OUT).header("fanfare-index", &id[1..]).header("fanfare-total", "3");
     request.header("webhook-signature", signature).body(Body::from("{}")).unwrap()
 }
 
@@ -150,7 +160,7 @@ async fn a_cursor_of_another_account_leads_to_nothing_of_it() {
         cursors.extend(next.flatten().map(|cursor| (list, cursor)));
     }
     let paged: Vec<&str> = cursors.iter().map(|(list, _)| *list).collect();
-    let many = ["mangoes", "deliveries", "inbox/messages", "audit"].map(|list| format!("/api/v1/{list}"));
+    let many = ["mangoes", "deliveries", "inbox/messages", "inbox/runs", "audit"].map(|list| format!("/api/v1/{list}"));
     assert!(many.iter().all(|list| paged.contains(&list.as_str())), "{paged:?}");
     world.key = world.another_account().await;
     for (list, cursor) in cursors {

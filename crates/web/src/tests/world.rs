@@ -14,21 +14,22 @@ use provider::attempt::{Failure, FailureDetail, Outcome, Phases, Reason};
 use provider::frontier::Place;
 use provider::segment::{Entry, Segment};
 use provider::target::TargetPolicy;
+use receiver::HandlerStart;
 use serde_json::{Value, json};
 use store::{
     Account, Accounts, Chance, Clock, DisabledBecause, Exception, ExceptionState, FailedAttempt, Lanes, NewNotice,
-    Notices, SealingKey, Settlement, Vault,
+    Notices, RunSettlement, RunState, Runs, SealingKey, SettledRun, Settlement, Vault,
 };
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use tower::ServiceExt;
 use webinar::Zones;
-use wire::{AccountId, NodeId, NoticeId};
+use wire::{AccountId, InboxMessageId, NodeId, NoticeId};
 
 use crate::app::App;
 use crate::ingest::Ingest;
-use crate::{Context, Dashboard, WebSettings};
+use crate::{ConfiguredSources, Context, Dashboard, WebSettings};
 
 /// A clock that moves only when told.
 pub(crate) struct StandingClock(Mutex<Timestamp>);
@@ -120,7 +121,10 @@ impl World {
             targets: Arc::new(TargetPolicy::default()),
             lanes_hint: Arc::new(Notify::new()),
             replays_hint: Arc::new(Notify::new()),
+            runs_hint: Arc::new(Notify::new()),
             test_send: None,
+            configured_sources: ConfiguredSources::default(),
+            calendar_feed: None,
             readiness: Arc::new(|| Box::pin(async { Ok(()) })),
             settings,
         };
@@ -216,6 +220,19 @@ impl World {
         let notice = NewNotice::endpoint_disabled(id, endpoint.parse().unwrap(), DisabledBecause::Gone, now);
         self.store.raise_notice(self.account, notice).await.unwrap();
         id.to_string()
+    }
+
+    /// Makes a handler known that has come to these ends with the first of these messages, and no further.
+    pub(crate) async fn handled(&self, name: &str, messages: &[String], ends: Vec<RunState>) {
+        let (store, now, node) = (&self.store, self.clock.now(), NodeId::from_bytes([7; 16]));
+        store.introduce_handler(self.account, name, HandlerStart::Oldest).await.unwrap();
+        let lease = store.claim_handler(self.account, name, node, now, Duration::from_secs(30)).await;
+        let lease = lease.unwrap().expect("nobody else has it");
+        let numbers = messages.iter().map(|id| id.parse::<InboxMessageId>().unwrap().as_u64());
+        let run = |(number, state)| SettledRun { number, attempts: 1, generation: 0, state, handled: None };
+        let runs: Vec<_> = numbers.zip(ends).map(run).collect();
+        let cursor = runs.last().map_or(0, |run| run.number);
+        store.settle_runs(&lease, RunSettlement { cursor, runs, now }).await.unwrap();
     }
 
     /// Saves a weekly series for the members of a mango; the answer.

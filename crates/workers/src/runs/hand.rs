@@ -117,10 +117,7 @@ impl Hand {
         let in_hand = IN_HAND_MAX.saturating_sub(self.busy.len());
         let (runs, bytes) = match self.is_stuck {
             true => (AHEAD_MAX / 2, (2 * AHEAD_BYTES_MAX).saturating_sub(self.ready_bytes)),
-            false => (
-                AHEAD_MAX.saturating_sub(self.ready.len()),
-                AHEAD_BYTES_MAX.saturating_sub(self.ready_bytes),
-            ),
+            false => (AHEAD_MAX.saturating_sub(self.ready.len()), AHEAD_BYTES_MAX.saturating_sub(self.ready_bytes)),
         };
         let room = (runs.min(in_hand), bytes.min(AHEAD_BYTES_MAX));
         (room.0 >= AHEAD_MAX / 4 && room.1 >= AHEAD_BYTES_MAX / 4).then_some(room)

@@ -86,7 +86,13 @@ impl Ledger {
     }
 
     /// Begins to write all there is.
-    pub(super) fn settle(&mut self, store: &Arc<dyn Runs>, lease: &HandlerLease, cursor: MessageNumber, now: Timestamp) {
+    pub(super) fn settle(
+        &mut self,
+        store: &Arc<dyn Runs>,
+        lease: &HandlerLease,
+        cursor: MessageNumber,
+        now: Timestamp,
+    ) {
         if self.under_way.is_some() || self.is_settled(cursor) {
             return;
         }

@@ -44,11 +44,8 @@ impl Health {
 
 impl Runner {
     pub(super) fn new(context: Arc<RunContext>, handler: Arc<RunHandler>, stop: watch::Receiver<bool>) -> Runner {
-        let health = Health {
-            started_at: Instant::now(),
-            rest: Rest::default(),
-            paces: Paces::new(&handler.rules.rates),
-        };
+        let health =
+            Health { started_at: Instant::now(), rest: Rest::default(), paces: Paces::new(&handler.rules.rates) };
         Runner {
             intake: Arc::new(Intake::new(context.clone(), handler.clone())),
             context,

@@ -273,7 +273,8 @@ impl<'r> Tenure<'r> {
     fn wake_at(&self, begins_again: Option<Instant>) -> Instant {
         let may_look = self.may_look() && self.hand.room().is_some();
         let sure_until = self.renewed_at + SURE_FOR;
-        let renew_at = if self.renewing.is_none() { self.renew_at } else { sure_until.max(Instant::now() + AGAIN_AFTER) };
+        let renew_at =
+            if self.renewing.is_none() { self.renew_at } else { sure_until.max(Instant::now() + AGAIN_AFTER) };
         [
             begins_again,
             may_look.then_some(self.look_at),

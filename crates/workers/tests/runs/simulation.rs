@@ -2,12 +2,12 @@
 //! that fail, hang and panic, clocks that jump. Then all is healed, and everything must come to its end.
 //! `FANFARE_RUN_SIMULATION_SEED=7 cargo test -p workers --test runs simulation -- --nocapture` tells one run.
 
-pub(crate) mod faulty;
-mod oracle;
-mod people;
 #[path = "../sim/chance.rs"]
 #[allow(dead_code, reason = "the lanes' simulation uses all of it")]
 mod dice;
+pub(crate) mod faulty;
+mod oracle;
+mod people;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use provider::target::TargetPolicy;
+use receiver::Preset;
 use store::{Account, Accounts, Chance, Clock, Inbox, SourceRecord};
 use store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
@@ -87,7 +88,8 @@ async fn prepare(store: &SqliteStore, secret: &str) -> anyhow::Result<()> {
     let account = Account { id: ACCOUNT, name: "Bench".into(), timezone: "Etc/UTC".into(), created_at };
     store.create_account(account, key).await?;
     let keys = vec![secret.to_owned().into()];
-    store.create_source(SourceRecord { id: SOURCE, account: ACCOUNT, name: "Bench".into(), keys, created_at }).await?;
+    let (name, preset) = ("Bench".into(), Preset::StandardWebhooks.to_string());
+    store.create_source(SourceRecord { id: SOURCE, account: ACCOUNT, name, preset, keys, created_at }).await?;
     Ok(())
 }
 
@@ -101,7 +103,10 @@ fn context(store: &SqliteStore) -> web::Context {
         targets: Arc::new(TargetPolicy::default()),
         lanes_hint: Arc::new(Notify::new()),
         replays_hint: Arc::new(Notify::new()),
+        runs_hint: Arc::new(Notify::new()),
         test_send: None,
+        configured_sources: web::ConfiguredSources::default(),
+        calendar_feed: None,
         readiness: Arc::new(move || {
             let store = readiness.clone();
             Box::pin(async move { store.check_writable().await })

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
-use receiver::{Scheme, Source};
+use receiver::{Preset, Scheme, Source};
 use serde::Serialize;
 use store::{Act, Audit, Chance, Clock, Inbox, SourceKey, SourceRecord};
 use wire::SourceId;
@@ -35,6 +35,10 @@ pub(crate) struct SourceCreateArgs {
     /// Its name, for people.
     #[arg(long)]
     name: String,
+    /// How its sender signs: standard-webhooks (as Fanfare does), svix, stripe, github, shopify, zoom, slack, razorpay,
+    /// calendly, calcom or bearer. What needs more than keys is declared in the settings file.
+    #[arg(long, value_name = "PRESET", default_value_t = Preset::StandardWebhooks, value_parser = parse_preset)]
+    preset: Preset,
     #[command(flatten)]
     keys: KeyArgs,
     #[command(flatten)]
@@ -66,7 +70,7 @@ pub(crate) struct SourceKeysArgs {
 /// What the sender signs with.
 #[derive(Debug, Args)]
 struct KeyArgs {
-    /// What the sender signs with, whsec_… or whpk_…; several are valid at once. Other users of this machine can see
+    /// What the sender signs with: whsec_… or whpk_…, or as the preset has it; several are valid at once. Other users of this machine can see
     /// what is typed, so the environment is the better place, or standard input: - reads them from there.
     #[arg(long = "key", env = "FANFARE_SOURCE_KEY", hide_env_values = true, value_delimiter = ',')]
     keys: Vec<String>,
@@ -93,13 +97,13 @@ pub(crate) async fn run(command: SourceCommand) -> anyhow::Result<()> {
 }
 
 async fn create(args: SourceCreateArgs) -> anyhow::Result<()> {
-    let keys = args.keys.read()?;
+    let keys = args.keys.read(args.preset)?;
     let name = Source::parse_name(&args.name)?;
     let store = args.database.open_existing()?;
     let account = the_account(&store, args.account.account).await?.id;
     let now = SystemClock.now();
     let id = SourceId::from_bytes((&SystemChance as &dyn Chance).id_bytes(now));
-    let record = SourceRecord { id, account, name, keys, created_at: now };
+    let record = SourceRecord { id, account, name, preset: args.preset.to_string(), keys, created_at: now };
     let noting = store.noting(by_hand(record.account, Act::SourceCreate, record.id));
     noting.create_source(record.clone()).await?;
     let row = SourceRow::from(record);
@@ -109,6 +113,12 @@ async fn create(args: SourceCreateArgs) -> anyhow::Result<()> {
     output::print_line(&row.path);
     if row.key_count > 0 {
         output::say("Register this path, after your server's address, with the sender.");
+    } else if args.preset != Preset::StandardWebhooks {
+        output::say(&format!(
+            "It rejects everything until it has a key. Next:\n  \
+             1  register this path, after your server's address, with the sender\n  \
+             2  give it the secret the sender signs with: fanfare inbox source keys {id} --key …"
+        ));
     } else {
         output::say(&format!(
             "It rejects everything until it has a key. Next:\n  \
@@ -120,13 +130,15 @@ async fn create(args: SourceCreateArgs) -> anyhow::Result<()> {
 }
 
 async fn replace_keys(args: SourceKeysArgs) -> anyhow::Result<()> {
-    let keys = args.keys.read()?;
-    if keys.is_empty() {
+    let given = args.keys.given()?;
+    if given.is_empty() {
         return Err(UsageError("give --key whsec_…, once for each key, or set FANFARE_SOURCE_KEY".to_owned()).into());
     }
     let store = args.database.open_existing()?;
     let account = the_account(&store, args.account.account).await?.id;
     let missing = || format!("there is no source {}; fanfare inbox source list shows them", args.source);
+    let known = store.source(args.source).await?.filter(|source| source.account == account).with_context(missing)?;
+    let keys = checked(known.preset.parse()?, &given)?;
     let noting = store.noting(by_hand(account, Act::SourceKeys, args.source));
     ensure!(noting.set_source_keys(account, args.source, keys).await?, missing());
     let row = SourceRow::from(store.source(args.source).await?.with_context(missing)?);
@@ -147,17 +159,31 @@ async fn list(args: SourceListArgs) -> anyhow::Result<()> {
 
 impl KeyArgs {
     /// The keys given, checked; none where none were.
-    fn read(&self) -> anyhow::Result<Vec<SourceKey>> {
+    fn read(&self, preset: Preset) -> anyhow::Result<Vec<SourceKey>> {
+        let given = self.given()?;
+        if given.is_empty() { Ok(Vec::new()) } else { checked(preset, &given) }
+    }
+
+    fn given(&self) -> anyhow::Result<Vec<String>> {
         let typed = self.keys.iter().map(String::as_str).filter(|key| !key.trim().is_empty());
-        let given: Vec<String> = match typed.collect::<Vec<_>>()[..] {
-            ["-"] => read_keys(io::stdin())?,
-            ref typed => typed.iter().map(|key| (*key).to_owned()).collect(),
-        };
-        if given.is_empty() {
-            return Ok(Vec::new());
+        match typed.collect::<Vec<_>>()[..] {
+            ["-"] => read_keys(io::stdin()),
+            ref typed => Ok(typed.iter().map(|key| (*key).to_owned()).collect()),
         }
-        let keys = Scheme::key_texts(given.iter().map(String::as_str))?;
-        Ok(keys.into_iter().map(SourceKey::new).collect())
+    }
+}
+
+fn checked(preset: Preset, given: &[String]) -> anyhow::Result<Vec<SourceKey>> {
+    let keys = Scheme::key_texts(preset, given.iter().map(String::as_str))?;
+    Ok(keys.into_iter().map(SourceKey::new).collect())
+}
+
+/// A source of the database has keys and no other settings.
+fn parse_preset(text: &str) -> Result<Preset, String> {
+    match text.parse::<Preset>() {
+        Ok(preset) if preset.needs_only_keys() => Ok(preset),
+        Ok(preset) => Err(format!("{preset} needs more than keys; declare it as a [[source]] in the settings file")),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -176,6 +202,7 @@ fn read_keys(from: impl Read) -> anyhow::Result<Vec<String>> {
 struct SourceRow {
     id: String,
     name: String,
+    preset: String,
     path: String,
     key_count: usize,
     created_at: String,
@@ -187,6 +214,7 @@ impl From<SourceRecord> for SourceRow {
             id: source.id.to_string(),
             path: format!("/in/{}", source.id),
             name: source.name,
+            preset: source.preset,
             key_count: source.keys.len(),
             created_at: instant(source.created_at),
         }
@@ -194,10 +222,10 @@ impl From<SourceRecord> for SourceRow {
 }
 
 impl Row for SourceRow {
-    const COLUMNS: &'static [&'static str] = &["source", "name", "path", "keys", "created"];
+    const COLUMNS: &'static [&'static str] = &["source", "name", "preset", "path", "keys", "created"];
 
     fn cells(&self) -> Vec<String> {
         let keys = self.key_count.to_string();
-        vec![self.id.clone(), self.name.clone(), self.path.clone(), keys, self.created_at.clone()]
+        vec![self.id.clone(), self.name.clone(), self.preset.clone(), self.path.clone(), keys, self.created_at.clone()]
     }
 }

@@ -1,0 +1,67 @@
+//! `fanfare inbox list`: messages, newest first.
+
+use clap::Args;
+use serde::Serialize;
+use store::Inbox;
+
+use super::message::{MessageJson, event_of};
+use super::which::WhichArgs;
+use crate::cli::{AccountArg, LimitArg, ListArgs};
+use crate::database::{DatabaseArgs, the_account};
+use crate::output::{self, Row};
+
+/// Which messages to list.
+#[derive(Debug, Args)]
+pub(crate) struct MessageListArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+    #[command(flatten)]
+    limit: LimitArg,
+    #[command(flatten)]
+    account: AccountArg,
+    #[command(flatten)]
+    output: ListArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) async fn run(args: MessageListArgs) -> anyhow::Result<()> {
+    let store = args.database.open_to_read()?;
+    let account = the_account(&store, args.account.account).await?.id;
+    let filter = args.which.filter(&store, account).await?;
+    let found = args.limit.gather(async |after, limit| store.messages(account, filter, after, limit).await).await?;
+    let mut rows = Vec::with_capacity(found.len());
+    for message in found {
+        let event = event_of(&store, account, &message).await?;
+        rows.push(MessageRow { message: message.into(), event });
+    }
+    let empty = if args.which.is_everything() { "no message yet" } else { "no message matches" };
+    output::print_list(args.output.format(), &rows, empty)
+}
+
+#[derive(Serialize)]
+struct MessageRow {
+    #[serde(flatten)]
+    message: MessageJson,
+    /// As it is read; null where nothing names it.
+    event: Option<String>,
+}
+
+impl Row for MessageRow {
+    const COLUMNS: &'static [&'static str] =
+        &["message", "received", "event", "bytes", "duplicates", "conflicts", "source", "sender's id"];
+
+    fn cells(&self) -> Vec<String> {
+        let MessageRow { message, event } = self;
+        vec![
+            message.id.clone(),
+            message.received_at.clone(),
+            event.clone().unwrap_or_default(),
+            message.body_length.to_string(),
+            message.duplicates.to_string(),
+            message.conflicts.to_string(),
+            message.source.clone(),
+            message.message_id.clone().unwrap_or_default(),
+        ]
+    }
+}

@@ -1,0 +1,10 @@
+//! Mails as a real server gets them, and calendars as programs read them: the handlers over sockets of this machine.
+
+mod calendars;
+mod failures;
+mod invitations;
+mod mime;
+mod protection;
+mod server;
+mod texts;
+mod world;
