@@ -180,7 +180,9 @@ impl Course {
             7 => self.start(machine),
             8 => {
                 let by_ms = self.dice.between(0, 240_000) as i64 - 120_000;
-                self.machines[machine].clock.step(by_ms);
+                let clock = &self.machines[machine].clock;
+                clock.set_right();
+                clock.step(by_ms);
             }
             9 => self.oracle.fence(&self.machines[0].clock.now(), self.dice.index(HANDLERS.len())),
             10 => self.faults.worsen(self.dice.pick(&[0, 0, 3, 8, 20])),
@@ -192,8 +194,8 @@ impl Course {
     }
 
     fn accept(&mut self) {
-        for _ in 0..self.dice.between(1, 30) {
-            let person = self.dice.below(8);
+        for _ in 0..self.dice.between(1, 20) {
+            let person = self.dice.below(20);
             let mut body = format!("p{person}/{} {}", self.dice.below(4), self.dice.below(1_000_000));
             if self.dice.one_in(4) {
                 body = format!("nobody {}", self.dice.below(1_000_000));
