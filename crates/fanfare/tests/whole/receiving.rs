@@ -73,7 +73,8 @@ retry = ["1s", "1s", "1s"]
 
     async fn start(&self, failing: Option<(FailPoint, u64)>) -> Option<Server> {
         let settings = self.settings();
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--only", "receiver", "--config", settings.to_str().unwrap()];
+        let arguments =
+            ["serve", "--listen", "127.0.0.1:0", "--only", "receiver", "--config", settings.to_str().unwrap()];
         Server::start_with(&self.database(), &arguments, failing).await
     }
 
@@ -128,7 +129,9 @@ async fn send_all(server: &Server) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_every_step_of_a_handler_an_effect_on_a_database_stands_once() {
-    for place in [FailPoint::RunAfterClaim, FailPoint::RunAfterEffect, FailPoint::RunSettleBefore, FailPoint::RunSettleAfter] {
+    for place in
+        [FailPoint::RunAfterClaim, FailPoint::RunAfterEffect, FailPoint::RunSettleBefore, FailPoint::RunSettleAfter]
+    {
         for passes in [0, 5] {
             let inbox = Inbox::new();
             let died = match inbox.start(Some((place, passes))).await {

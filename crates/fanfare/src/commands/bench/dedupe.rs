@@ -66,7 +66,9 @@ pub(super) async fn run(args: DedupeArgs) -> anyhow::Result<()> {
     let (empty, full) = (directory.path().join("empty.db"), directory.path().join("full.db"));
     let (empty_store, full_store) = (open(&empty).await?, open(&full).await?);
     let (bytes_before, started) = (file_size(&full)?, Instant::now());
-    full_store.fill_keys_for_a_bench(args.keys, |filled| output::say(&format!("{filled} of {} keys", args.keys))).await?;
+    full_store
+        .fill_keys_for_a_bench(args.keys, |filled| output::say(&format!("{filled} of {} keys", args.keys)))
+        .await?;
     full_store.checkpoint().await?;
     let mut compared = Compared {
         bench: "dedupe",
