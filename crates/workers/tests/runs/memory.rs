@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use receiver::{HandlerStart, Subject};
 use store::{
     DueRun, HandlerLease, HandlerStanding, Message, MessageContent, MessageNumber, Ordered, Page, RunCursor, RunFilter,
-    RunOrder, RunRecord, RunScope, RunSettlement, RunState, Runs, StoreError, StoreResult,
+    RunOrder, RunPiece, RunRecord, RunScope, RunSettlement, RunState, Runs, StoreError, StoreResult,
 };
 use wire::{AccountId, NodeId, SourceId};
 
@@ -262,8 +262,7 @@ impl Runs for Memory {
         _: AccountId,
         _: &RunScope,
         _: RunOrder,
-        _: MessageNumber,
-        _: usize,
+        _: RunPiece,
     ) -> StoreResult<Ordered> {
         Err(StoreError::Missing("an order in memory"))
     }
