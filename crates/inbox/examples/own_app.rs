@@ -1,4 +1,5 @@
 //! The inbox within an application of one's own: its routes merged, a handler in code.
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use axum::Router;
 use axum::routing::get;
