@@ -111,7 +111,8 @@ impl InboxConfig {
 fn read_public_url(inbox: &Section<'_>) -> Option<String> {
     let text = inbox.text("public-url")?.trim_end_matches('/');
     if !text.starts_with("https://") && !text.starts_with("http://") {
-        inbox.refuse("public-url", "write where this server is reached from outside, such as \"https://hooks.example\"");
+        inbox
+            .refuse("public-url", "write where this server is reached from outside, such as \"https://hooks.example\"");
         return None;
     }
     Some(text.to_owned())
@@ -149,12 +150,7 @@ fn source_names(sources: &[Source]) -> Vec<&str> {
     sources.iter().map(Source::name).collect()
 }
 
-fn refuse_unknown<'n>(
-    section: &Section<'_>,
-    key: &str,
-    named: impl Iterator<Item = &'n str>,
-    known: &[&str],
-) {
+fn refuse_unknown<'n>(section: &Section<'_>, key: &str, named: impl Iterator<Item = &'n str>, known: &[&str]) {
     for name in named.filter(|name| !known.contains(name)) {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         section.refuse(key, format!("there is no {name:?} in this file; there are: {known}"));

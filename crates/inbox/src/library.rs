@@ -87,8 +87,11 @@ impl Inbox {
         };
         let account = half::account(&means, InboxConfig::account_in(&self.settings).as_deref()).await?;
         let config = InboxConfig::read(&self.settings, &[], account, &from_file).map_err(InboxConfig::told)?;
-        let own = self.own.into_iter().map(|(name, handler)| {
-            RunHandler { account, rules: HandlerRules::named(&name), filter: None, handler }
+        let own = self.own.into_iter().map(|(name, handler)| RunHandler {
+            account,
+            rules: HandlerRules::named(&name),
+            filter: None,
+            handler,
         });
         let half = Half::prepare(config, account, own.collect(), means.clone()).await?;
         let router = web::inbox_router(context(&means, &store, zones, policy, &half));

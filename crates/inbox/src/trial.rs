@@ -67,7 +67,14 @@ pub async fn run(config: InboxConfig, payload: Payload, tools: Tools, now: Times
     let mut event = Value::Null;
     let mut runs = Vec::new();
     for handler in config.handlers {
-        let job = Job { account, handler: handler.rules.name.as_str().into(), message: message.clone(), attempt: 1, generation: 0, now };
+        let job = Job {
+            account,
+            handler: handler.rules.name.as_str().into(),
+            message: message.clone(),
+            attempt: 1,
+            generation: 0,
+            now,
+        };
         event = job.to_json();
         let (handler_name, kind) = (handler.rules.name.clone(), handler.kind.name());
         runs.push((handler_name, kind, outcome(handler, &job, &read, &tools).await?));

@@ -35,7 +35,13 @@ async fn between(server: SocketAddr, order: Order) -> SocketAddr {
             let server = TcpStream::connect(server).await.unwrap();
             let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
             let end = Arc::new(Notify::new());
-            tokio::spawn(carry(from_client, to_server, (b"Q\0\0\0\x0bcommit\0", Cut::BeforeTheCommit), order.clone(), end.clone()));
+            tokio::spawn(carry(
+                from_client,
+                to_server,
+                (b"Q\0\0\0\x0bcommit\0", Cut::BeforeTheCommit),
+                order.clone(),
+                end.clone(),
+            ));
             tokio::spawn(carry(from_server, to_client, (b"COMMIT\0", Cut::BeforeItsAnswer), order.clone(), end));
         }
     });

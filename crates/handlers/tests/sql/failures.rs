@@ -23,7 +23,8 @@ async fn a_database_that_is_away_rests_the_handler_and_the_words_keep_the_passwo
     let refused = failure(&handler(&url, tables(), Duration::from_secs(5)), &job("v1 #1 ann: a")).await;
     assert!(is_target(refused.kind), "{refused:?}");
     assert!(refused.reason.contains("cannot be reached") && !refused.reason.contains("s3cret"), "{}", refused.reason);
-    let missing = failure(&handler("sqlite:/nowhere/crm.db", tables(), Duration::from_secs(5)), &job("v1 #1 ann: a")).await;
+    let missing =
+        failure(&handler("sqlite:/nowhere/crm.db", tables(), Duration::from_secs(5)), &job("v1 #1 ann: a")).await;
     assert!(is_target(missing.kind) && missing.reason.contains("/nowhere/crm.db"), "{missing:?}");
 }
 
@@ -45,7 +46,8 @@ async fn the_printed_schema_makes_what_the_handler_needs() {
         let prefix = SqlPrefix::parse("crm_").unwrap();
         database.run(&handlers::sql::schema(database.dialect(), Some(&prefix))).await;
         let target = SqlTarget::parse(&database.url, None).unwrap();
-        let settings = SqlSettings { target, work: SqlWork::Tables(prefix), create_tables: false, forbidden_file: None };
+        let settings =
+            SqlSettings { target, work: SqlWork::Tables(prefix), create_tables: false, forbidden_file: None };
         let handler = SqlHandler::new(settings, &rules(Duration::from_secs(5))).unwrap();
         handler.handle(&job("v1 #1 ann: a")).await.unwrap();
         assert_eq!(database.one("select session from crm_attendance").await, "a");

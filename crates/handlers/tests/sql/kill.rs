@@ -72,7 +72,9 @@ async fn each_message_has_its_effect_once_however_often_the_process_is_killed() 
         database.run("create table kept (run text); create table kept_too (run text)").await;
         database.run("create table tally (number int); insert into tally values (0)").await;
         let url = database.url.clone();
-        tokio::task::spawn_blocking(move || KILLED_AFTER.iter().for_each(|lines| run_and_kill(&url, *lines))).await.unwrap();
+        tokio::task::spawn_blocking(move || KILLED_AFTER.iter().for_each(|lines| run_and_kill(&url, *lines)))
+            .await
+            .unwrap();
 
         let before: u64 = database.one("select count(*) from kept").await.parse().unwrap();
         let results = writer(&database.url).handle_batch(&messages()).await;

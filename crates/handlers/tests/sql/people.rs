@@ -16,7 +16,11 @@ const PEOPLE: &str = "select email, name, phone, utc_offset from webinar_people 
 fn from(line: &str, person: Person) -> Job {
     let told = job(line);
     let Reading::Webinar(read) = told.message.reading.clone() else { panic!("a webinar") };
-    of_reading(told.message.id.as_u64(), told.message.received_at, Reading::Webinar(Box::new(WebinarEvent { person, ..*read })))
+    of_reading(
+        told.message.id.as_u64(),
+        told.message.received_at,
+        Reading::Webinar(Box::new(WebinarEvent { person, ..*read })),
+    )
 }
 
 #[tokio::test]
@@ -31,10 +35,19 @@ async fn of_a_person_the_newest_holds_and_what_it_does_not_say_is_kept() {
         let handler = database.keeper();
         let steps = [
             (from("v1 #5 ann: a", with("", Some("+911234567890"), None)), "ann@example.com  +911234567890 -"),
-            (from("v1 #6 ann: a", with("Ann", Some("1234567890"), Some(-12_600))), "ann@example.com Ann +911234567890 -03:30"),
-            (from("v1 #4 ann: a", with("Old", Some("+4930000000"), Some(0))), "ann@example.com Ann +911234567890 -03:30"),
+            (
+                from("v1 #6 ann: a", with("Ann", Some("1234567890"), Some(-12_600))),
+                "ann@example.com Ann +911234567890 -03:30",
+            ),
+            (
+                from("v1 #4 ann: a", with("Old", Some("+4930000000"), Some(0))),
+                "ann@example.com Ann +911234567890 -03:30",
+            ),
             (from("v1 #7 ann: a", with("", None, None)), "ann@example.com Ann +911234567890 -03:30"),
-            (from("v1 #8 ann: a", with("Ann B.", Some("+4930000000"), Some(0))), "ann@example.com Ann B. +4930000000 +00:00"),
+            (
+                from("v1 #8 ann: a", with("Ann B.", Some("+4930000000"), Some(0))),
+                "ann@example.com Ann B. +4930000000 +00:00",
+            ),
         ];
         for (job, expected) in steps {
             handler.handle(&job).await.unwrap();
@@ -59,7 +72,8 @@ async fn texts_with_anything_in_them_are_kept_as_data() {
 async fn the_recording_is_kept_beside_the_link_to_the_session() {
     for database in Database::each().await {
         let handler = database.keeper();
-        one_by_one(&handler, &jobs(&["v1 #1 ann: a", "completed #2 ann: a", "v2 #3 ann: a+1", "completed #4 bob: a"])).await;
+        one_by_one(&handler, &jobs(&["v1 #1 ann: a", "completed #2 ann: a", "v2 #3 ann: a+1", "completed #4 bob: a"]))
+            .await;
         let links = database.one("select link, recording_link from webinar_sessions").await;
         assert_eq!(links, "https://meet.example/a https://rec.example/a");
     }

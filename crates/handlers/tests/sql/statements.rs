@@ -41,7 +41,8 @@ async fn every_type_of_postgres_takes_the_text_of_a_value_and_what_is_missing_is
         let schema = "drop table if exists kept; drop type if exists mood; drop domain if exists mail; \
                       create type mood as enum ('glad'); create domain mail as text check (value like '%@%');";
         database.run(&format!("{schema} create table kept (value {kind}, missing {kind}, at timestamptz)")).await;
-        let handler = database.runner(&["insert into kept values (:message.senderId, :body.none, :message.receivedAt)"]);
+        let handler =
+            database.runner(&["insert into kept values (:message.senderId, :body.none, :message.receivedAt)"]);
         let mut told = saying(1, text);
         if text == "-" {
             told = job("v1 #1 ann: a");
@@ -57,7 +58,8 @@ async fn every_type_of_postgres_takes_the_text_of_a_value_and_what_is_missing_is
 async fn sqlite_takes_texts_numbers_and_lists_as_json() {
     let database = Database::sqlite();
     database.run("create table kept (text, number, truth, missing, whole)").await;
-    let statement = "insert into kept values (:message.senderId, :message.attempt, :message.rerun = 0, :body.none, :message)";
+    let statement =
+        "insert into kept values (:message.senderId, :message.attempt, :message.rerun = 0, :body.none, :message)";
     let handler = database.runner(&[statement]);
     handler.handle(&saying(1, "it's; drop table kept --")).await.unwrap();
     let row = "select text, number, typeof(number), truth, missing, whole ->> 'source' from kept";
@@ -69,7 +71,8 @@ async fn the_statements_of_a_message_stand_together_or_not_at_all() {
     for database in Database::each().await {
         database.run("create table one (id text); create table two (id text primary key)").await;
         database.run("insert into two values ('b')").await;
-        let handler = database.runner(&["insert into one values (:message.senderId)", "insert into two values (:message.senderId)"]);
+        let handler = database
+            .runner(&["insert into one values (:message.senderId)", "insert into two values (:message.senderId)"]);
         let results = handler.handle_batch(&[saying(1, "a"), saying(2, "b"), saying(3, "c")]).await;
         assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
         assert_eq!(results[1].as_ref().unwrap_err().kind, RunFailureKind::Hopeless);
@@ -93,7 +96,8 @@ async fn a_message_runs_once_however_often_and_wherever_it_is_handled() {
             .collect();
         let mut done = 0;
         for task in tasks {
-            done += task.await.unwrap().into_iter().filter(|result| result.as_deref() == Ok("ran the statements")).count();
+            done +=
+                task.await.unwrap().into_iter().filter(|result| result.as_deref() == Ok("ran the statements")).count();
         }
         assert_eq!(done, 20);
         assert_eq!(database.one("select count(*), count(distinct run) from kept").await, "20 20");
@@ -144,7 +148,11 @@ async fn a_value_that_does_not_fit_parks_its_message_and_the_words_do_not_repeat
         let missing = failure(&handler, &job("v1 #2 ann: a")).await;
         assert!(missing.reason.contains("code"), "{}", missing.reason);
         if database.dialect() == Dialect::Postgres {
-            assert!(!refused.reason.contains("secret") && refused.reason.contains("SQLSTATE 23514"), "{}", refused.reason);
+            assert!(
+                !refused.reason.contains("secret") && refused.reason.contains("SQLSTATE 23514"),
+                "{}",
+                refused.reason
+            );
             let numbers = database.runner(&["insert into kept values ('a', :message.senderId)"]);
             let refused = failure(&numbers, &saying(3, "secret")).await;
             assert!(!refused.reason.contains("secret") && refused.reason.contains("22P02"), "{}", refused.reason);

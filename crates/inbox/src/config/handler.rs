@@ -23,7 +23,8 @@ pub(super) fn read_rules(section: &Section<'_>, _: &Templates) -> Option<(Handle
         let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
         let is_good = (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_plain);
         if !is_good {
-            section.refuse("name", format!("use 1 to {NAME_CHARS_MAX} of a-z, 0-9, - and _; progress is kept under it"));
+            section
+                .refuse("name", format!("use 1 to {NAME_CHARS_MAX} of a-z, 0-9, - and _; progress is kept under it"));
         }
         is_good
     });
@@ -38,7 +39,10 @@ pub(super) fn read_rules(section: &Section<'_>, _: &Templates) -> Option<(Handle
     rules.rates = read_rates(section);
     if let Some(retry) = section.durations("retry") {
         if retry.len() > RETRIES_MAX || retry.iter().any(|delay| *delay > RETRY_DELAY_MAX) {
-            section.refuse("retry", format!("give at most {RETRIES_MAX} delays of at most 7 days, such as [\"5s\", \"5m\"]"));
+            section.refuse(
+                "retry",
+                format!("give at most {RETRIES_MAX} delays of at most 7 days, such as [\"5s\", \"5m\"]"),
+            );
         }
         rules.retry = retry;
     }

@@ -7,18 +7,21 @@ use handlers::sql::{Dialect, ForEach, SqlPrefix, SqlSettings, SqlTarget, SqlWork
 use super::section::Section;
 
 const PREFIX: &str = "webinar_";
-const HOW_TO_WORK: &str = "write schema = \"fanfare\" for tables of ours, or statements = [\"insert into …\"] for yours";
+const HOW_TO_WORK: &str =
+    "write schema = \"fanfare\" for tables of ours, or statements = [\"insert into …\"] for yours";
 
 /// The settings; `None` where something is wrong, which the section has then noted.
 pub(super) fn read(section: &Section<'_>) -> Option<SqlSettings> {
     if !section.has("database") {
-        section.refuse("database", "is missing; write \"env:NAME\", postgres://USER:PASSWORD@HOST/DATABASE or sqlite:PATH");
+        section.refuse(
+            "database",
+            "is missing; write \"env:NAME\", postgres://USER:PASSWORD@HOST/DATABASE or sqlite:PATH",
+        );
     }
     let certificates = section.text("certificates").map(Path::new);
     let text = section.secret("database");
-    let target = text.and_then(|text| {
-        SqlTarget::parse(&text, certificates).map_err(|error| section.refuse("database", error)).ok()
-    });
+    let target = text
+        .and_then(|text| SqlTarget::parse(&text, certificates).map_err(|error| section.refuse("database", error)).ok());
     let dialect = match &target {
         Some(SqlTarget::Postgres(_)) | None => Dialect::Postgres,
         Some(SqlTarget::Sqlite(_)) => Dialect::Sqlite,
