@@ -3,6 +3,7 @@
 mod arrivals;
 mod export;
 mod handlers;
+mod labels;
 mod list;
 mod message;
 mod orders;
