@@ -84,6 +84,8 @@ fn read_secret(path: &Path) -> anyhow::Result<String> {
     use std::io::Read;
     let mut secret = String::new();
     let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    file.take(SECRET_BYTES_MAX).read_to_string(&mut secret).with_context(|| format!("cannot read {}", path.display()))?;
+    file.take(SECRET_BYTES_MAX)
+        .read_to_string(&mut secret)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     Ok(secret.trim_end_matches(['\r', '\n']).to_owned())
 }

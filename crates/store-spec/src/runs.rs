@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use receiver::{HandlerStart, Subject};
-use store::{HandlerLease, MessageContent, Prunable, RunState, SettledRun, SkipReason, Store, StoreError, StoreResult};
+use store::{
+    HandlerLease, MessageContent, Prunable, RunState, RunsWanted, SettledRun, SkipReason, Store, StoreError,
+    StoreResult,
+};
 use wire::{AccountId, NodeId};
 
 use crate::World;
@@ -85,7 +88,7 @@ pub async fn new_messages_come_in_order_and_those_with_a_row_do_not<S: Store>(mu
     assert_eq!(due.iter().map(|run| run.message.number).collect::<Vec<_>>(), numbers);
     assert!(due.iter().all(|run| (run.attempts, run.generation, &run.message.body[..]) == (0, 0, b"{}")));
     assert_eq!(world.due_numbers(&lease, numbers[1]).await?, numbers[2..]);
-    assert_eq!(world.store.due_runs(&lease, world.now(), 0, Vec::new(), 2, 1_000).await?.len(), 2);
+    assert_eq!(world.store.due_runs(&lease, world.now(), wanted(2, 1_000)).await?.len(), 2);
 
     let runs = [ended(numbers[1], RunState::Done), ended(numbers[3], RunState::Skipped(SkipReason::Outdated))];
     world.end_runs(&lease, numbers[0], &runs).await?;
@@ -122,7 +125,7 @@ pub async fn what_is_busy_is_not_given_again<S: Store>(mut world: World<S>) -> S
     let numbers = world.messages(&sender, 4).await?;
     world.end_runs(&lease, numbers[0], &[ended(numbers[0], world.waiting(Duration::ZERO))]).await?;
     let busy = vec![numbers[0], numbers[2]];
-    let due = world.store.due_runs(&lease, world.now(), 0, busy, 2, 1_000).await?;
+    let due = world.store.due_runs(&lease, world.now(), RunsWanted { busy, ..wanted(2, 1_000) }).await?;
     assert_eq!(due.iter().map(|run| run.message.number).collect::<Vec<_>>(), [numbers[1], numbers[3]]);
     Ok(())
 }
@@ -135,7 +138,7 @@ pub async fn bodies_are_bounded_but_for_the_first<S: Store>(mut world: World<S>)
         world.accept(&sender, &format!("msg_{nth}"), &"x".repeat(length)).await?;
     }
     for (bytes_max, count) in [(0, 1), (49, 1), (79, 1), (80, 2), (100, 3), (101, 4)] {
-        let due = world.store.due_runs(&lease, world.now(), 0, Vec::new(), 10, bytes_max).await?;
+        let due = world.store.due_runs(&lease, world.now(), wanted(10, bytes_max)).await?;
         assert_eq!(due.len(), count, "in {bytes_max} bytes");
     }
     Ok(())
@@ -191,7 +194,7 @@ pub async fn runs_go_with_their_messages<S: Store>(mut world: World<S>) -> Store
     let lease = world.handler(account, "crm").await?;
     let numbers = world.messages(&sender, 2).await?;
     let done = SettledRun { handled: Some((Subject(1), 1)), ..ended(numbers[0], RunState::Done) };
-    world.end_runs(&lease, numbers[0], &[done.clone()]).await?;
+    world.end_runs(&lease, numbers[0], std::slice::from_ref(&done)).await?;
     world.pass(Duration::from_secs(1));
     let kept = world.accept(&sender, "msg_later", "{}").await?;
     world.prune(account, Prunable::Messages).await?;
@@ -216,4 +219,8 @@ pub async fn the_handlers_of_another_account_are_out_of_sight<S: Store>(mut worl
     assert_eq!(world.store.runs(ours, Default::default(), None, 10).await?.items, []);
     assert_eq!(world.store.runs(theirs, Default::default(), None, 10).await?.items.len(), 1);
     Ok(())
+}
+
+fn wanted(limit: usize, bytes_max: usize) -> RunsWanted {
+    RunsWanted { limit, bytes_max, ..RunsWanted::default() }
 }

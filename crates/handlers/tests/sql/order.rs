@@ -200,7 +200,8 @@ async fn transactions_at_the_same_time_come_to_the_newest_version_of_everybody()
         let sessions = ["a b c", "c+2 b a", "b d+1"][usize::try_from(version).unwrap() - 1];
         format!("v{version} #{} p{person:02}: {sessions}", version * 100 + person)
     };
-    let lines: Vec<String> = (1..=3).flat_map(|version| (1..=PEOPLE).map(move |person| told(version, person))).collect();
+    let lines: Vec<String> =
+        (1..=3).flat_map(|version| (1..=PEOPLE).map(move |person| told(version, person))).collect();
     for database in Database::each().await {
         let handler = Arc::new(database.keeper());
         let tasks: Vec<_> = (0..4)
@@ -219,7 +220,10 @@ async fn transactions_at_the_same_time_come_to_the_newest_version_of_everybody()
         let each: Vec<String> =
             (1..=PEOPLE).map(|person| format!("p{person:02} b invited, p{person:02} d invited")).collect();
         assert_eq!(on(&database).await, each.join(", "));
-        assert!(sessions(&database).await.contains("b 10:00 scheduled") && sessions(&database).await.contains("d 11:00 scheduled"));
+        assert!(
+            sessions(&database).await.contains("b 10:00 scheduled")
+                && sessions(&database).await.contains("d 11:00 scheduled")
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use receiver::{HandlerStart, Subject};
 use store::{
     Agenda, CalendarOf, HandlerLease, MessageNumber, RunFilter, RunOrder, RunPiece, RunRecord, RunSettlement,
-    RunStanding, RunState, SettledRun, SkipReason, Store, StoreResult,
+    RunStanding, RunState, RunsWanted, SettledRun, SkipReason, Store, StoreResult,
 };
 use wire::{AccountId, NodeId};
 
@@ -165,7 +165,7 @@ impl<S: Store> Player<S> {
                 let now = self.world.now() + Duration::from_secs(wait);
                 let busy = self.messages.first().copied().into_iter().collect();
                 let after = self.messages.get(1).copied().unwrap_or(0);
-                let due = self.world.store.due_runs(lease, now, after, busy, limit, bytes_max).await;
+                let due = self.world.store.due_runs(lease, now, RunsWanted { after, busy, limit, bytes_max }).await;
                 let ranked = due.map(|due| {
                     let told = due.into_iter().map(|run| {
                         (self.rank(run.message.number), run.message.body.len(), run.attempts, run.generation)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use receiver::HandlerStart;
 use store::{
     Acceptance, DueRun, HandlerLease, MessageNumber, Ordered, RunOrder, RunPiece, RunScope, RunSettlement, RunState,
-    SettledRun, Store, StoreResult,
+    RunsWanted, SettledRun, Store, StoreResult,
 };
 use wire::AccountId;
 
@@ -47,7 +47,8 @@ impl<S: Store> World<S> {
 
     /// What a handler has to do after a message.
     pub async fn due_runs(&self, lease: &HandlerLease, after: MessageNumber) -> StoreResult<Vec<DueRun>> {
-        self.store.due_runs(lease, self.now, after, Vec::new(), ALL_AT_ONCE, BYTES_MAX).await
+        let wanted = RunsWanted { after, busy: Vec::new(), limit: ALL_AT_ONCE, bytes_max: BYTES_MAX };
+        self.store.due_runs(lease, self.now, wanted).await
     }
 
     /// The messages of what a handler has to do.

@@ -46,7 +46,8 @@ pub(crate) struct TryArgs {
 pub(crate) async fn run(args: TryArgs) -> anyhow::Result<()> {
     let text = receiving::read_text(&args.file)?;
     let config = receiving::read(&args.file, &text, AccountId::from_u32(0))?;
-    let payload = Payload { source: args.source, headers: header_lines(&args.headers)?, body: read(&args.payload)?.into() };
+    let payload =
+        Payload { source: args.source, headers: header_lines(&args.headers)?, body: read(&args.payload)?.into() };
     let resolver = Arc::new(SystemResolver::from_system()?);
     let tools = Tools {
         egress: Egress::new(TargetPolicy::default(), egress::Limits::default(), resolver)?,
@@ -109,7 +110,9 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     if path == Path::new("-") {
         std::io::stdin().take(PAYLOAD_BYTES_MAX).read_to_end(&mut bytes).with_context(told)?;
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(PAYLOAD_BYTES_MAX).read_to_end(&mut bytes)).with_context(told)?;
+        std::fs::File::open(path)
+            .and_then(|file| file.take(PAYLOAD_BYTES_MAX).read_to_end(&mut bytes))
+            .with_context(told)?;
     }
     Ok(bytes)
 }
