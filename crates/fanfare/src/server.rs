@@ -77,6 +77,8 @@ impl Server {
             }
             None => None,
         };
+        let window = half.as_ref().map(|half| half.dedupe_window).unwrap_or_default();
+        let parts = Parts { store: parts.store.with_dedupe_window(window), ..parts };
         let delivering = match parts.halves {
             Halves::Both | Halves::Provider => Some(delivering(&parts, egress, hint.clone())),
             Halves::Receiver => None,

@@ -50,7 +50,7 @@ pub trait Handler: Send + Sync {
     }
 
     /// Does several jobs about different people or series; what came of each, in their order. Where it panics or takes
-    /// too long, each job is tried alone.
+    /// too long, each job is tried alone, so a handler that likes several does them in one transaction.
     async fn handle_batch(&self, jobs: &[Job]) -> Vec<Result<String, RunFailure>> {
         let mut done = Vec::with_capacity(jobs.len());
         for job in jobs {

@@ -15,10 +15,10 @@ mod sql;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use handlers::{Filter, Templates};
 use receiver::{HandlerRules, Source};
+use store::DedupeWindow;
 use toml::de::DeTable;
 use wire::AccountId;
 
@@ -26,14 +26,10 @@ pub use kinds::HandlerKind;
 use section::Report;
 pub use section::{Mistake, Secrets, Section};
 
-/// A month: longer than any sender goes on trying.
-const DEDUPE_DAYS: u64 = 30;
-const DEDUPE_DAYS_MAX: u64 = 365;
-
 /// The settings of the receiving half, checked.
 pub struct InboxConfig {
     /// How long a message is recognised when it comes again.
-    pub dedupe_window: Duration,
+    pub dedupe_window: DedupeWindow,
     /// Where this server is reached from outside, without a slash at the end.
     pub public_url: Option<String>,
     /// Where webhooks are accepted.
@@ -91,19 +87,27 @@ impl InboxConfig {
         anyhow::anyhow!("the settings have mistakes:\n{}", lines.join("\n"))
     }
 
+    /// Whether the file asks for nothing of this half.
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty() && self.handlers.is_empty()
+    }
+
     /// What is whole; the rest has been noted.
     fn of(whole: &Section<'_>, account: AccountId) -> InboxConfig {
-        let mut dedupe_days = None;
+        let mut dedupe_window = DedupeWindow::default();
         let mut public_url = None;
         if let Some(inbox) = whole.section("inbox") {
             inbox.text("account");
-            dedupe_days = inbox.number("dedupe-days", 1..=DEDUPE_DAYS_MAX);
+            let days = inbox.number("dedupe-days", 1..=u64::from(DedupeWindow::DAYS_MAX));
+            let window = days.and_then(|days| DedupeWindow::new(u16::try_from(days).ok()?).ok());
+            dedupe_window = window.unwrap_or_default();
             public_url = read_public_url(&inbox);
             inbox.refuse_the_rest();
         }
-        let sources = source::read_all(whole.sections("source"), account);
-        let handlers = read_handlers(whole, &sources, public_url.as_deref());
-        let dedupe_window = Duration::from_secs(dedupe_days.unwrap_or(DEDUPE_DAYS) * 24 * 3600);
+        let sections = whole.sections("source");
+        let names: Vec<&str> = sections.iter().filter_map(|section| section.text("name")).collect();
+        let sources = source::read_all(sections, account);
+        let handlers = read_handlers(whole, &names, public_url.as_deref());
         InboxConfig { dedupe_window, public_url, sources, handlers }
     }
 }
@@ -118,7 +122,7 @@ fn read_public_url(inbox: &Section<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn read_handlers(whole: &Section<'_>, sources: &[Source], public_url: Option<&str>) -> Vec<HandlerConfig> {
+fn read_handlers(whole: &Section<'_>, sources: &[&str], public_url: Option<&str>) -> Vec<HandlerConfig> {
     let templates = Templates::default();
     let sections = whole.sections("handler");
     let is_calendar = |section: &&Section<'_>| section.text("type") == Some("calendar");
@@ -132,7 +136,7 @@ fn read_handlers(whole: &Section<'_>, sources: &[Source], public_url: Option<&st
             if !names.insert(rules.name.clone()) {
                 section.refuse("name", "is another handler's; give each its own");
             }
-            refuse_unknown(&section, "sources", rules.sources.iter().map(String::as_str), &source_names(sources));
+            refuse_unknown(&section, "sources", rules.sources.iter().map(String::as_str), sources);
         }
         refuse_unknown(&section, "calendar", kind.iter().filter_map(HandlerKind::calendar), &calendars);
         if let Some(((mut rules, filter), kind)) = rules.zip(kind) {
@@ -144,10 +148,6 @@ fn read_handlers(whole: &Section<'_>, sources: &[Source], public_url: Option<&st
         section.refuse_the_rest();
     }
     handlers
-}
-
-fn source_names(sources: &[Source]) -> Vec<&str> {
-    sources.iter().map(Source::name).collect()
 }
 
 fn refuse_unknown<'n>(section: &Section<'_>, key: &str, named: impl Iterator<Item = &'n str>, known: &[&str]) {

@@ -10,7 +10,7 @@ use egress::Egress;
 use handlers::{Templates, Tools};
 use provider::api_key::ApiKey;
 use receiver::{CalendarToken, Preset, Source};
-use store::{Account, Chance, Clock, SourceRecord, Store, StoreError};
+use store::{Account, Chance, Clock, DedupeWindow, SourceRecord, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use web::{CalendarFeed, ConfiguredSources};
 use wire::{AccountId, NodeId};
@@ -48,6 +48,8 @@ pub struct Half {
     pub calendar_feed: Option<CalendarFeed>,
     /// For the way in.
     pub sources: ConfiguredSources,
+    /// How long the way in recognises what came before.
+    pub dedupe_window: DedupeWindow,
     /// For a task of its own.
     pub supervisor: RunSupervisor,
 }
@@ -117,9 +119,14 @@ impl Half {
             let handler = made.map_err(|mend| anyhow!("handler {:?}: {mend}", rules.name))?;
             handlers.push(RunHandler { account, rules, filter, handler });
         }
+        // Before anything is accepted: one that is new and begins now passes over what came before it was known.
+        for RunHandler { account, rules, .. } in &handlers {
+            means.store.introduce_handler(*account, &rules.name, rules.start).await?;
+        }
         let context = run_context(&means, labels);
         Ok(Half {
             calendar_feed: has_calendars.then(|| calendar_feed(means.store.clone())),
+            dedupe_window: config.dedupe_window,
             sources: ConfiguredSources::new(config.sources)?,
             supervisor: RunSupervisor::new(context, handlers, means.hint, means.stop),
         })

@@ -94,6 +94,7 @@ impl Inbox {
             handler,
         });
         let half = Half::prepare(config, account, own.collect(), means.clone()).await?;
+        let store = store.with_dedupe_window(half.dedupe_window);
         let router = web::inbox_router(context(&means, &store, zones, policy, &half));
         let janitor = Janitor::new(Arc::new(store.clone()), Arc::new(SystemClock));
         Ok(RunningInbox {
@@ -141,7 +142,7 @@ fn from_file(text: &str) -> Result<String, String> {
 fn context(means: &Means, store: &SqliteStore, zones: Zones, policy: TargetPolicy, half: &Half) -> web::Context {
     let store = store.clone();
     web::Context {
-        store: means.store.clone(),
+        store: Arc::new(store.clone()),
         clock: means.clock.clone(),
         chance: means.chance.clone(),
         zones,

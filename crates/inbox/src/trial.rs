@@ -63,7 +63,7 @@ pub async fn run(config: InboxConfig, payload: Payload, tools: Tools, now: Times
         body: payload.body,
         reading: read.reading.clone(),
     });
-    let tools = Tools { agendas: Arc::new(NoAgendas), public_url: config.public_url.clone(), ..tools };
+    let tools = Tools { public_url: config.public_url.clone(), ..tools };
     let mut event = Value::Null;
     let mut runs = Vec::new();
     for handler in config.handlers {
@@ -118,8 +118,8 @@ fn the_source<'s>(sources: &'s [Source], wanted: Option<&str>) -> anyhow::Result
     }
 }
 
-/// Nobody has been told anything yet.
-struct NoAgendas;
+/// Calendars in which nobody has been told anything yet.
+pub struct NoAgendas;
 
 #[async_trait]
 impl Agendas for NoAgendas {

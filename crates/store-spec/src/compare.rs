@@ -1,6 +1,7 @@
 //! Random operations on a store and on the model: both must answer alike, and look alike afterwards.
 
 mod apply;
+mod handling;
 mod observe;
 mod operation;
 mod player;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use store::{
-    Acceptance, DuplicateContent, MessageCounts, MessageFilter, MessageNumber, Store, StoreError, StoreResult,
+    Acceptance, Arrivals, DuplicateContent, MessageCounts, MessageFilter, MessageNumber, Store, StoreError, StoreResult,
 };
-use wire::{AccountId, SourceId};
+use wire::{AccountId, FanOutId, SourceId};
 
 use crate::World;
 use crate::world::Sender;
 
+const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 const ALL: MessageFilter = MessageFilter { source: None, from: None, to: None };
 
 pub async fn a_source_reads_back_and_its_id_is_given_once<S: Store>(mut world: World<S>) -> StoreResult<()> {
@@ -173,6 +174,76 @@ pub async fn the_inbox_of_another_account_is_out_of_sight<S: Store>(mut world: W
     assert_eq!(world.store.messages(ours, filter, None, 10).await?.items, []);
     assert_eq!(world.store.message_counts(ours).await?, MessageCounts::default());
     assert_eq!(world.store.message_counts(theirs).await?, MessageCounts { stored: 1, duplicates: 1 });
+    Ok(())
+}
+
+pub async fn what_came_before_the_window_is_no_longer_repeated<S: Store>(mut world: World<S>) -> StoreResult<()> {
+    let account = world.account().await?;
+    let sender = world.sender(account).await?;
+    let window = A_DAY * u32::from(world.store.dedupe_window().days());
+    let first = stored(world.accept(&sender, "msg_1", "{}").await?);
+    world.pass(window);
+    let last_copy = world.accept(&sender, "msg_1", "{}").await?;
+    assert_eq!(last_copy, Acceptance::Duplicate { of: first, content: DuplicateContent::Same }, "to the end");
+    world.pass(Duration::from_millis(1));
+    let second = stored(world.accept(&sender, "msg_1", "{}").await?);
+    let copy = world.accept(&sender, "msg_1", "{ }").await?;
+    assert_eq!(copy, Acceptance::Duplicate { of: second, content: DuplicateContent::Different });
+    let counts = world.store.message_counts(account).await?;
+    assert_eq!(counts, MessageCounts { stored: 2, duplicates: 2 });
+    Ok(())
+}
+
+pub async fn messages_are_listed_by_when_they_came<S: Store>(mut world: World<S>) -> StoreResult<()> {
+    let account = world.account().await?;
+    let sender = world.sender(account).await?;
+    let begin = world.now();
+    let mut sent = Vec::new();
+    for number in 0..4 {
+        sent.push(stored(world.accept(&sender, &format!("msg_{number}"), "{}").await?));
+        world.pass(Duration::from_secs(1));
+    }
+    let at = |seconds| Some(begin + Duration::from_secs(seconds));
+    for (from, to, places) in [(None, at(2), 0..2), (at(1), None, 1..4), (at(1), at(3), 1..3), (at(2), at(2), 2..2)] {
+        let filter = MessageFilter { from, to, ..ALL };
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let page = world.store.messages(account, filter, after, 1).await?;
+            listed.extend(page.items.iter().map(|message| message.number));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        listed.reverse();
+        assert_eq!(listed, sent[places], "{filter:?}");
+    }
+    Ok(())
+}
+
+pub async fn what_is_missing_of_a_fan_out_shows<S: Store>(mut world: World<S>) -> StoreResult<()> {
+    let (account, other) = (world.account().await?, world.account().await?);
+    let sender = world.sender(account).await?;
+    let fan_outs = [FanOutId::from_bytes(world.id()), FanOutId::from_bytes(world.id())];
+    for (fan_out, index, total) in [(0, 2, 7), (0, 5, 7), (0, 4, 7), (1, 1, 1), (0, 0, 7), (0, 9, 7)] {
+        let headers = [
+            ("fanfare-fanout", fan_outs[fan_out].to_string()),
+            ("fanfare-index", index.to_string()),
+            ("fanfare-total", total.to_string()),
+        ];
+        let message = sender.message_with(&format!("msg_{fan_out}_{index}"), "{}", &headers, world.now());
+        stored(world.store.accept(message).await?);
+    }
+    stored(world.accept(&sender, "msg_of_no_fan_out", "{}").await?);
+    let complete = Arrivals { total: 1, arrived: 1, missing: vec![], more: false };
+    let missing = Arrivals { total: 7, arrived: 3, missing: vec![1..=1, 3..=3, 6..=7], more: false };
+    assert_eq!(world.store.arrivals(account, fan_outs[0]).await?.as_ref(), Some(&missing), "nonsense does not count");
+    assert_eq!(world.store.arrivals(account, FanOutId::from_bytes([9; 16])).await?, None);
+    assert_eq!(world.store.arrivals(other, fan_outs[0]).await?, None);
+    let newest = world.store.fan_outs_seen(account, 10).await?;
+    assert_eq!(newest, [(fan_outs[1], complete.clone()), (fan_outs[0], missing)]);
+    assert_eq!(world.store.fan_outs_seen(account, 1).await?, [(fan_outs[1], complete)]);
+    assert_eq!(world.store.fan_outs_seen(other, 10).await?, []);
     Ok(())
 }
 

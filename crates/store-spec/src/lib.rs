@@ -4,6 +4,8 @@
 #[doc(hidden)]
 pub mod accounts;
 #[doc(hidden)]
+pub mod agendas;
+#[doc(hidden)]
 pub mod audience;
 #[doc(hidden)]
 pub mod audit;
@@ -24,11 +26,15 @@ mod model;
 #[doc(hidden)]
 pub mod notices;
 #[doc(hidden)]
+pub mod orders;
+#[doc(hidden)]
 pub mod replays;
 #[doc(hidden)]
 pub mod roster;
 #[doc(hidden)]
 pub mod rules;
+#[doc(hidden)]
+pub mod runs;
 #[doc(hidden)]
 pub mod secrets;
 #[doc(hidden)]

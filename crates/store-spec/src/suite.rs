@@ -251,6 +251,51 @@ macro_rules! suite {
                 a_hundred_copies_at_once_are_one_message,
                 messages_come_newest_first_in_pages_without_bodies,
                 the_inbox_of_another_account_is_out_of_sight,
+                what_came_before_the_window_is_no_longer_repeated,
+                messages_are_listed_by_when_they_came,
+                what_is_missing_of_a_fan_out_shows,
+            ]
+        );
+        $crate::sentences!(
+            $make,
+            runs,
+            [
+                a_handler_begins_where_it_is_told_and_keeps_its_place,
+                a_handler_is_one_nodes_until_its_lease_is_over,
+                a_stale_owner_of_a_handler_changes_nothing,
+                new_messages_come_in_order_and_those_with_a_row_do_not,
+                what_waits_comes_first_when_it_is_due_oldest_first,
+                what_is_busy_is_not_given_again,
+                bodies_are_bounded_but_for_the_first,
+                a_message_that_was_emptied_is_due_too,
+                a_cursor_never_falls,
+                the_newest_version_handled_stays,
+                runs_go_with_their_messages,
+                the_handlers_of_another_account_are_out_of_sight,
+            ]
+        );
+        $crate::sentences!(
+            $make,
+            orders,
+            [
+                how_far_each_handler_is,
+                runs_are_listed_newest_message_first_in_pages_under_every_filter,
+                a_run_asked_for_anew_is_left_alone_by_an_old_settlement,
+                a_rerun_is_spread_over_time_and_takes_in_what_was_passed_over,
+                an_order_keeps_to_its_scope,
+                what_is_dropped_is_not_tried_again,
+                dropping_everything_leaves_nothing_to_come,
+                dropping_what_one_source_sent_leaves_the_others,
+            ]
+        );
+        $crate::sentences!(
+            $make,
+            agendas,
+            [
+                an_agenda_reads_back_and_an_older_word_changes_nothing,
+                a_calendar_has_one_address_that_shows_it,
+                who_is_erased_has_no_agenda_and_no_calendar,
+                what_was_under_way_when_somebody_was_erased_leaves_no_agenda,
             ]
         );
         $crate::sentences!(
@@ -278,6 +323,7 @@ macro_rules! suite {
                 what_is_pending_is_never_let_go,
                 an_outcome_is_kept_from_its_own_time_on,
                 old_versions_memberships_and_erasures_go,
+                keys_are_let_go_when_many_of_them_no_longer_count,
             ]
         );
     };
@@ -320,6 +366,9 @@ mod tests {
             include_str!("notices.rs"),
             include_str!("rules.rs"),
             include_str!("inbox.rs"),
+            include_str!("runs.rs"),
+            include_str!("orders.rs"),
+            include_str!("agendas.rs"),
             include_str!("erasures.rs"),
             include_str!("upkeep.rs"),
         ];

@@ -146,6 +146,25 @@ pub async fn old_versions_memberships_and_erasures_go<S: Store>(mut world: World
     Ok(())
 }
 
+pub async fn keys_are_let_go_when_many_of_them_no_longer_count<S: Store>(mut world: World<S>) -> StoreResult<()> {
+    let account = world.account().await?;
+    let sender = world.sender(account).await?;
+    world.messages(&sender, 20).await?;
+    assert_eq!(world.store.forget_keys(world.now(), 3).await?, 0, "all of them count");
+    world.pass(A_DAY * (u32::from(world.store.dedupe_window().days()) + 1));
+    world.accept(&sender, "msg_new", "{}").await?;
+    let mut steps = 0;
+    while world.store.forget_keys(world.now(), 3).await? > 0 {
+        steps += 1;
+        assert!(steps < 100, "it comes to an end");
+    }
+    let copy = world.accept(&sender, "msg_new", "{}").await?;
+    assert!(matches!(copy, Acceptance::Duplicate { .. }), "{copy:?}");
+    let old = world.accept(&sender, "msg_3", "{}").await?;
+    assert!(matches!(old, Acceptance::Stored(_)), "{old:?}");
+    Ok(())
+}
+
 fn place(number: u64) -> Place {
     Place { participant: number, index: number }
 }

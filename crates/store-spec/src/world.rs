@@ -1,6 +1,7 @@
 //! Fixtures of the suite: a store, a clock that only moves when told, and short ways to fill the store.
 
 mod erasing;
+mod handling;
 mod inbound;
 mod person;
 mod report;
@@ -18,6 +19,7 @@ use store::{
 use webinar::{EventType, MangoId, Zones};
 use wire::{AccountId, EndpointId, FanOutId, NodeId, Secret, SigningSecret, SubscriptionId, uuid_v7_bytes};
 
+pub use handling::{ended, everything};
 pub use inbound::Sender;
 pub use person::{member, member_who};
 pub use report::{Report, refusal, refused};

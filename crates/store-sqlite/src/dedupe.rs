@@ -1,6 +1,7 @@
 //! Accepting a message once, in SQL. A repetition is looked for by a hash of 64 bits, in a table with one small row for each
 //! slot; what is found there is compared, so that a hash decides nothing (docs/decisions/0017-inbox-store.md).
 
+mod filling;
 mod sweep;
 
 use aws_lc_rs::digest::{Context, SHA256};

@@ -12,7 +12,7 @@ use receiver::{HandlerStart, Subject};
 use rusqlite::{Connection, Row};
 use store::{
     DueRun, HandlerLease, HandlerStanding, MessageNumber, Ordered, Page, RunCursor, RunFilter, RunOrder, RunPiece,
-    RunRecord, RunScope, RunSettlement, RunState, Runs, SettledRun, SkipReason, StoreError, StoreResult,
+    RunRecord, RunScope, RunSettlement, RunState, Runs, RunsWanted, SettledRun, SkipReason, StoreError, StoreResult,
 };
 use wire::{AccountId, NodeId};
 
@@ -119,15 +119,8 @@ impl Runs for SqliteStore {
             .await
     }
 
-    async fn due_runs(
-        &self,
-        lease: &HandlerLease,
-        now: Timestamp,
-        after: MessageNumber,
-        busy: Vec<MessageNumber>,
-        limit: usize,
-        bytes_max: usize,
-    ) -> StoreResult<Vec<DueRun>> {
+    async fn due_runs(&self, lease: &HandlerLease, now: Timestamp, wanted: RunsWanted) -> StoreResult<Vec<DueRun>> {
+        let RunsWanted { after, busy, limit, bytes_max } = wanted;
         let lease = lease.clone();
         let busy = serde_json::to_string(&busy).map_err(StoreError::broken)?;
         let room = Room { runs: limit, bytes: bytes_max, is_first: true };

@@ -2,6 +2,7 @@
 
 mod contract;
 mod damage;
+mod deduping;
 mod erasing;
 mod opening;
 mod plans;

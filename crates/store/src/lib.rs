@@ -71,7 +71,7 @@ pub use roster::{Enrolled, Group, LateRegistration, Mango, NewMember, Participan
 pub use rules::{Compared, Rules, ToCompare};
 pub use runs::{
     DueRun, HandlerLease, HandlerStanding, Ordered, RunCursor, RunFilter, RunOrder, RunPiece, RunRecord, RunScope,
-    RunSettlement, RunStanding, RunState, Runs, SettledRun, SkipReason,
+    RunSettlement, RunStanding, RunState, Runs, RunsWanted, SettledRun, SkipReason,
 };
 pub use secrets::{Rotated, Rotation, Secrets};
 pub use subscriptions::{

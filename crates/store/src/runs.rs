@@ -37,6 +37,19 @@ pub struct DueRun {
     pub generation: u32,
 }
 
+/// Which runs a worker can take now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunsWanted {
+    /// Of the messages without a row, those after this one.
+    pub after: MessageNumber,
+    /// Not these, which are being worked on.
+    pub busy: Vec<MessageNumber>,
+    /// So many at most.
+    pub limit: usize,
+    /// No more bytes of bodies than this, after the first.
+    pub bytes_max: usize,
+}
+
 /// What became of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunState {
@@ -245,15 +258,7 @@ pub trait Runs: Send + Sync {
     /// Runs to work on: first those that wait and are due, oldest due first, then messages after `after` without a row,
     /// in order; up to `limit`, and no more bytes of bodies than `bytes_max` after the first. Not those in `busy`, and no
     /// message up to the cursor that has no row. `Fenced` where another has the handler.
-    async fn due_runs(
-        &self,
-        lease: &HandlerLease,
-        now: Timestamp,
-        after: MessageNumber,
-        busy: Vec<MessageNumber>,
-        limit: usize,
-        bytes_max: usize,
-    ) -> StoreResult<Vec<DueRun>>;
+    async fn due_runs(&self, lease: &HandlerLease, now: Timestamp, wanted: RunsWanted) -> StoreResult<Vec<DueRun>>;
 
     /// The newest version handled for each subject, with its message's number; in the order asked for.
     async fn newest_handled(

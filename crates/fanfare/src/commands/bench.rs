@@ -1,6 +1,7 @@
 //! `fanfare bench`: what one delivery and one acceptance cost on this machine. The measured process runs on one core,
 //! its counterpart is a process of its own on another, so that neither is charged for the other.
 
+mod dedupe;
 mod deliver;
 mod inbox;
 mod load;
@@ -25,6 +26,8 @@ pub(crate) enum BenchCommand {
     Deliver(deliver::DeliverArgs),
     /// Accept unique signed messages from a client process: rate, CPU, memory, disk.
     Inbox(inbox::InboxArgs),
+    /// Accept new messages beside very many earlier ones, and beside none: CPU of both, disk for each earlier one.
+    Dedupe(dedupe::DedupeArgs),
     /// Reach a healthy endpoint alone, and while many others hang: how much longer a save takes.
     Neighbours(neighbours::NeighboursArgs),
     /// Answer 200 to everything (the counterpart of `deliver`).
@@ -41,6 +44,7 @@ pub(crate) fn run(command: BenchCommand) -> anyhow::Result<()> {
     match command {
         BenchCommand::Deliver(args) => on_core(MEASURED_CORE, deliver::run(args)),
         BenchCommand::Inbox(args) => on_core(MEASURED_CORE, inbox::run(args)),
+        BenchCommand::Dedupe(args) => on_core(MEASURED_CORE, dedupe::run(args)),
         BenchCommand::Neighbours(args) => {
             limits::raise_open_files_limit();
             on_core(MEASURED_CORE, neighbours::run(args))

@@ -1,6 +1,7 @@
 //! `fanfare inbox`: what has been accepted, and what handlers made of it, in the terminal.
 
 mod arrivals;
+mod check;
 mod export;
 mod handlers;
 mod labels;
@@ -10,11 +11,13 @@ mod orders;
 mod runs;
 mod show;
 mod source;
+mod trial;
 mod which;
 
 use clap::Subcommand;
 
 use arrivals::ArrivalsArgs;
+use check::{CheckArgs, SchemaArgs};
 use export::ExportArgs;
 use handlers::HandlersArgs;
 use list::MessageListArgs;
@@ -22,10 +25,17 @@ use orders::{DropArgs, RerunArgs};
 use runs::{DeadArgs, RunListArgs};
 use show::ShowArgs;
 use source::SourceCommand;
+use trial::TryArgs;
 
 /// What to do with the inbox.
 #[derive(Debug, Subcommand)]
 pub(crate) enum InboxCommand {
+    /// Check a settings file: every mistake, with its line and its mend.
+    Check(CheckArgs),
+    /// Run one payload through a settings file and show what would happen, without doing it.
+    Try(TryArgs),
+    /// Print the tables that the sql handler keeps, to be made by hand.
+    Schema(SchemaArgs),
     /// List messages, newest first.
     List(MessageListArgs),
     /// Show one message: how it came, what it says, what was repaired, and what became of it.
@@ -52,6 +62,9 @@ pub(crate) enum InboxCommand {
 /// Does it.
 pub(crate) async fn run(command: InboxCommand) -> anyhow::Result<()> {
     match command {
+        InboxCommand::Check(args) => check::run(&args),
+        InboxCommand::Try(args) => trial::run(args).await,
+        InboxCommand::Schema(args) => check::print_schema(&args),
         InboxCommand::List(args) => list::run(args).await,
         InboxCommand::Show(args) => show::run(args).await,
         InboxCommand::Handlers(args) => handlers::run(args).await,

@@ -15,6 +15,7 @@ mod leaks;
 mod ledger;
 mod power;
 mod receiver;
+mod receiving;
 mod recipes;
 mod rules;
 #[path = "../shared/secrecy.rs"]

@@ -99,8 +99,7 @@ fn encoded(kind: &str, text: &str) -> SinglePart {
 /// Always base64: lines stay short, line ends stay as they are, and nothing in between may change a byte.
 fn base64(text: &str) -> lettre::message::Body {
     let encoding = lettre::message::header::ContentTransferEncoding::Base64;
-    lettre::message::Body::new_with_encoding(text.to_owned(), encoding)
-        .unwrap_or_else(|refused| lettre::message::Body::new(refused))
+    lettre::message::Body::new_with_encoding(text.to_owned(), encoding).unwrap_or_else(lettre::message::Body::new)
 }
 
 fn content_type(text: &str) -> ContentType {

@@ -1,7 +1,7 @@
 //! What the `sql` handler is told: which database, and what to do there.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use tokio_postgres::config::{Config, SslMode};
@@ -35,8 +35,8 @@ pub enum SqlTarget {
 #[derive(Clone)]
 pub struct PostgresTarget {
     pub(super) config: Config,
-    /// A PEM file of certificate authorities to trust instead of the system's.
-    pub(super) certificates: Option<PathBuf>,
+    /// Certificate authorities to trust instead of the system's, as PEM.
+    pub(super) certificate: Option<String>,
 }
 
 /// Why a database cannot be meant; never repeats the text, which may hold a password.
@@ -47,9 +47,9 @@ pub struct SqlTargetError(String);
 const FORMS: &str = "write postgres://USER:PASSWORD@HOST/DATABASE or sqlite:PATH";
 
 impl SqlTarget {
-    /// Reads `postgres://…` or `sqlite:PATH`. `certificates` is a PEM file of certificate authorities to trust instead
-    /// of the system's.
-    pub fn parse(text: &str, certificates: Option<&Path>) -> Result<SqlTarget, SqlTargetError> {
+    /// Reads `postgres://…` or `sqlite:PATH`. `certificate` is the certificate authorities to trust instead of the
+    /// system's, as PEM.
+    pub fn parse(text: &str, certificate: Option<&str>) -> Result<SqlTarget, SqlTargetError> {
         if let Some(path) = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")) {
             return sqlite(path);
         }
@@ -66,10 +66,10 @@ impl SqlTarget {
         if config.get_application_name().is_none() {
             config.application_name("fanfare");
         }
-        if certificates.is_some() && config.get_ssl_mode() == SslMode::Prefer {
+        if certificate.is_some() && config.get_ssl_mode() == SslMode::Prefer {
             config.ssl_mode(SslMode::Require);
         }
-        Ok(SqlTarget::Postgres(Box::new(PostgresTarget { config, certificates: certificates.map(Path::to_owned) })))
+        Ok(SqlTarget::Postgres(Box::new(PostgresTarget { config, certificate: certificate.map(str::to_owned) })))
     }
 
     /// Which language its statements are written in.
@@ -101,7 +101,7 @@ fn plain_url(text: &str) -> Result<String, SqlTargetError> {
             "sslrootcert=system" => {}
             _ if setting.starts_with("sslrootcert=") => {
                 return Err(SqlTargetError(
-                    "names a file of certificates (sslrootcert); write it as certificates = \"PATH\" beside it"
+                    "names a file of certificates (sslrootcert); write it as certificate = \"file:PATH\" beside it"
                         .to_owned(),
                 ));
             }

@@ -95,6 +95,12 @@ impl Statement {
         Ok(statement)
     }
 
+    /// Whether it runs for each element of a list.
+    #[must_use]
+    pub const fn is_for_each(&self) -> bool {
+        self.for_each.is_some()
+    }
+
     /// As the database reads it, with numbered parameters.
     pub(super) fn text(&self) -> &str {
         &self.text

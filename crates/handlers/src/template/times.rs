@@ -1,7 +1,8 @@
 //! Filters for moments in templates. A moment is what the event's JSON has as `begin` and `end`, or a text such as
 //! `2024-03-15T15:30:00+05:30`.
 //!
-//! * `begin | at(person.offset)`: the moment at that offset from UTC; as it is (the creator's) where the offset is null.
+//! * `begin | at(person.offset)`: the moment at that offset from UTC, or in that zone (`Asia/Kolkata`); as it is (the
+//!   creator's) where that is null.
 //! * `| date`, `| date("%-d %B")`: the day; formats are those of strftime.
 //! * `| time`, `| time("%I:%M %p")`: the time of day.
 //! * `| zone`: `UTC+05:30`.
@@ -29,8 +30,10 @@ fn at(moment: Value, offset: Option<Value>) -> Result<Value, Error> {
     let Some((instant, own)) = read(&moment)? else { return Ok(Value::from(())) };
     let offset = match offset.filter(|offset| !offset.is_none() && !offset.is_undefined()) {
         None => own,
-        Some(offset) => parse_offset(offset.as_str().unwrap_or_default()).ok_or_else(|| {
-            invalid("at: the offset is no text such as \"+05:30\"; null stands for the creator's own")
+        Some(place) => offset_at(place.as_str().unwrap_or_default(), instant).ok_or_else(|| {
+            invalid(
+                "at: give an offset such as \"+05:30\", a zone such as \"Asia/Kolkata\", or null for the creator's own",
+            )
         })?,
     };
     Ok(Value::from(instant.display_with_offset(offset).to_string()))
@@ -50,6 +53,11 @@ fn zone(moment: Value) -> Result<String, Error> {
         Some((_, Offset::UTC)) => "UTC".to_owned(),
         Some((_, offset)) => format!("UTC{}", offset_text(offset)),
     })
+}
+
+/// The offset at an instant in a place that is given as an offset or by its zone's name.
+pub(crate) fn offset_at(place: &str, instant: Timestamp) -> Option<Offset> {
+    parse_offset(place).or_else(|| TimeZone::get(place).ok().map(|zone| zone.to_offset(instant)))
 }
 
 /// An offset as events write it: `+05:30`.
@@ -167,6 +175,8 @@ mod tests {
         assert_eq!(fill("{{ begin | at(unknown) | time }} {{ begin | zone }}", &event()), "15:30 UTC+05:30");
         assert_eq!(fill("{{ begin | at('+00:00') | zone }}", &event()), "UTC");
         assert_eq!(fill("{{ begin | at(offset) }}", &event()), "2024-03-15T06:00:00-04:00");
+        assert_eq!(fill("{{ begin | at('Europe/London') | zone }}", &event()), "UTC");
+        assert_eq!(fill("{{ '2024-07-01T10:00:00Z' | at('Europe/London') | zone }}", &event()), "UTC+01:00");
     }
 
     #[test]
@@ -189,7 +199,7 @@ mod tests {
     fn what_is_no_moment_or_no_format_is_refused_in_words() {
         for (template, said) in [
             ("{{ offset | date }}", "this is no moment"),
-            ("{{ begin | at('IST') }}", "no text such as"),
+            ("{{ begin | at('Nowhere') }}", "give an offset such as"),
             ("{{ begin | date('%Q%!') }}", "cannot be used"),
         ] {
             let error = Templates::default().text(template).unwrap().fill(&event()).unwrap_err();

@@ -222,6 +222,7 @@ pub(crate) fn announcement(sessions: &[SessionRead]) -> WebinarEvent {
             email: Some("bo@example.com".to_owned()),
             phone: None,
             offset: Some(Offset::constant(-4)),
+            zone: None,
         },
         sessions: sessions.to_vec(),
         mangoes: Vec::new(),

@@ -88,6 +88,7 @@ pub(crate) fn person(name: &str) -> Person {
         email: Some(format!("{name}@example.com")),
         phone: Some("+911234567890".to_owned()),
         offset: Some(Offset::from_seconds(19_800).unwrap()),
+        zone: None,
     }
 }
 

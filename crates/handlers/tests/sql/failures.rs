@@ -128,7 +128,7 @@ fn a_database_that_cannot_be_meant_is_refused_without_repeating_its_password() {
         ("mysql://u:s3cret@h/d", "no database we know"),
         ("postgres://u:s3cret@h/d?sslmode=strict", "sslmode"),
         ("postgres://u:s3cret@/d", "names no host"),
-        ("postgres://u:s3cret@h/d?sslrootcert=/ca.pem", "certificates ="),
+        ("postgres://u:s3cret@h/d?sslrootcert=/ca.pem", "certificate ="),
         ("sqlite:", "names no file"),
         ("sqlite::memory:", "give a file"),
     ] {

@@ -1,5 +1,7 @@
 //! What the built-in tables hold after messages in any order, one by one or in one transaction.
 
+use std::sync::Arc;
+
 use handlers::{Handler, Job};
 
 use crate::events::jobs;
@@ -188,6 +190,40 @@ async fn what_was_done_is_said_and_an_outdated_message_says_so() {
         let batch = handler.handle_batch(&jobs(&["v4 #5 ann: a", "v3 #4 ann: a b", "v2 #2 ann: a b"])).await;
         let batch: Vec<String> = batch.into_iter().map(Result::unwrap).collect();
         assert_eq!(batch, ["kept 1 session", "what is kept is newer: nothing changed", "already done"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn transactions_at_the_same_time_come_to_the_newest_version_of_everybody() {
+    const PEOPLE: u64 = 12;
+    let told = |version: u64, person: u64| {
+        let sessions = ["a b c", "c+2 b a", "b d+1"][usize::try_from(version).unwrap() - 1];
+        format!("v{version} #{} p{person:02}: {sessions}", version * 100 + person)
+    };
+    let lines: Vec<String> =
+        (1..=3).flat_map(|version| (1..=PEOPLE).map(move |person| told(version, person))).collect();
+    for database in Database::each().await {
+        let handler = Arc::new(database.keeper());
+        let tasks: Vec<_> = (0..4)
+            .map(|task| {
+                // Each its own share, in an order of its own.
+                let mut share: Vec<&str> = lines.iter().skip(task).step_by(4).map(String::as_str).collect();
+                let middle = task * share.len() / 4;
+                share.rotate_left(middle);
+                let (handler, share) = (handler.clone(), jobs(&share));
+                tokio::spawn(async move { handler.handle_batch(&share).await })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap().into_iter().for_each(|result| drop(result.unwrap()));
+        }
+        let each: Vec<String> =
+            (1..=PEOPLE).map(|person| format!("p{person:02} b invited, p{person:02} d invited")).collect();
+        assert_eq!(on(&database).await, each.join(", "));
+        assert!(
+            sessions(&database).await.contains("b 10:00 scheduled")
+                && sessions(&database).await.contains("d 11:00 scheduled")
+        );
     }
 }
 

@@ -144,16 +144,7 @@ pub(crate) fn handler(url: &str, work: SqlWork, timeout: Duration) -> SqlHandler
 }
 
 pub(crate) fn rules(timeout: Duration) -> HandlerRules {
-    HandlerRules {
-        name: "crm".to_owned(),
-        sources: vec![],
-        events: vec![],
-        concurrency: 4,
-        rates: vec![],
-        retry: vec![],
-        timeout,
-        start: HandlerStart::Now,
-    }
+    HandlerRules { timeout, retry: vec![], ..HandlerRules::named("crm") }
 }
 
 /// Handles each by itself, in this order.

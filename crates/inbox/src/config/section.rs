@@ -205,7 +205,7 @@ impl<'t> Section<'t> {
     pub fn section(&self, key: &'static str) -> Option<Section<'t>> {
         let value = self.get(key)?;
         match value.get_ref().as_table() {
-            Some(table) => Some(Section::new(table, value.span(), format!("{}, {key}", self.place), self.report)),
+            Some(table) => Some(Section::new(table, value.span(), self.place_of(key), self.report)),
             None => {
                 self.refuse(key, wrong_type("a table", value.get_ref()));
                 None
@@ -313,8 +313,8 @@ impl<'t> Section<'t> {
 
     /// Notes a mistake at a key, or at the table's head where the key is missing.
     pub fn refuse(&self, key: &str, what: impl Display) {
-        let span = self.table.get(key).map_or_else(|| self.span.clone(), |value| value.span());
-        let place = if self.place.is_empty() { key.to_owned() } else { format!("{}, {key}", self.place) };
+        let span = self.table.get(key).map_or_else(|| self.span.clone(), Spanned::span);
+        let place = self.place_of(key);
         self.report.add(span, place, what);
     }
 
@@ -328,9 +328,12 @@ impl<'t> Section<'t> {
                 Some(known) => format!("is unknown here; did you mean {known:?}"),
                 None => format!("is unknown here; known are {}", asked.join(", ")),
             };
-            let place = if self.place.is_empty() { String::new() } else { format!("{}, ", self.place) };
-            self.report.add(key.span(), format!("{place}{}", key.get_ref()), what);
+            self.report.add(key.span(), self.place_of(key.get_ref()), what);
         }
+    }
+
+    fn place_of(&self, key: &str) -> String {
+        if self.place.is_empty() { key.to_owned() } else { format!("{}, {key}", self.place) }
     }
 
     fn get(&self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {

@@ -156,7 +156,7 @@ fn an_event_belongs_to_the_agenda_of_its_series_else_to_one_that_shares_a_sessio
     let unnamed = event(std::slice::from_ref(&b));
     let kept = [(key_of(&named).unwrap(), first(&named)), (key_of(&unnamed).unwrap(), first(&unnamed))];
     let find = |event: &WebinarEvent| belonging_to(event, kept.iter().map(|(key, entries)| (key.as_str(), entries)));
-    assert_eq!(find(&of_series("s", &[b.clone()])), Some(0), "the series' own comes first");
+    assert_eq!(find(&of_series("s", std::slice::from_ref(&b))), Some(0), "the series' own comes first");
     assert_eq!(find(&event(&[session("c", "2024-03-29T10:00:00Z"), b])), Some(1));
     assert_eq!(find(&of_series("t", &[session("c", "2024-03-29T10:00:00Z")])), None);
     assert_eq!(find(&event(&[])), None);

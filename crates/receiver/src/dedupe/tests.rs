@@ -1,5 +1,7 @@
 //! Which messages count as the same, and above all which do not.
 
+mod identity;
+
 use proptest::prelude::*;
 use serde_json::Value;
 

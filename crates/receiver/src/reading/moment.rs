@@ -46,15 +46,13 @@ impl Creator {
 
     /// The offset, or UTC where nothing tells it.
     fn offset_or_utc(self, fields: &mut Fields<'_, '_>) -> Offset {
-        self.offset.unwrap_or_else(|| {
-            let what = "is missing or no offset; UTC was taken";
-            if self.is_unreadable {
-                fields.lost(ZONE, what)
-            } else {
-                fields.mended(ZONE, what)
-            }
-            Offset::UTC
-        })
+        let what = "is missing or no offset; UTC was taken";
+        match self.offset {
+            Some(offset) => return offset,
+            None if self.is_unreadable => fields.lost(ZONE, what),
+            None => fields.mended(ZONE, what),
+        }
+        Offset::UTC
     }
 }
 

@@ -12,6 +12,8 @@ use super::json::{Items, Json, Object};
 
 /// The largest whole number that a float holds exactly.
 const FLOAT_EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+/// Stands for a value that is no phone number.
+const NO_PHONE: &str = "?";
 
 pub(super) fn read_person(fields: &mut Fields<'_, '_>) -> Person {
     let name = fields.expected_text("name");
@@ -40,17 +42,29 @@ fn read_email(fields: &mut Fields<'_, '_>) -> Option<String> {
 
 /// A number in one event, digits in the next, digits with a plus in a third: none of them is a mistake.
 fn read_phone(fields: &mut Fields<'_, '_>) -> Option<String> {
+    let fraction = "is written as a fraction or with an exponent; read as its digits";
     let text = match fields.json("phone") {
         Json::Null => return None,
-        Json::Text(text) => fields.clean("phone", text),
-        Json::Number(digits) => match whole_number(digits) {
+        Json::Text(text) => {
+            let text = fields.clean("phone", text);
+            // As spreadsheets export it. The point would pass for a mark between digits, and the zero for one of them.
+            match text.strip_suffix(".0").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit())) {
+                Some(digits) => {
+                    fields.mended("phone", fraction);
+                    Cow::Owned(digits.to_owned())
+                }
+                None => text,
+            }
+        }
+        Json::Number(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Cow::Borrowed(digits),
+        Json::Number(number) => match whole_number(number) {
             Some(digits) => {
-                fields.mended("phone", "is written as a fraction or with an exponent; read as its digits");
+                fields.mended("phone", fraction);
                 Cow::Owned(digits)
             }
-            None => Cow::Borrowed(digits),
+            None => Cow::Borrowed(NO_PHONE),
         },
-        Json::Bool(_) | Json::Array(_) | Json::Object(_) => Cow::Borrowed("?"),
+        Json::Bool(_) | Json::Array(_) | Json::Object(_) => Cow::Borrowed(NO_PHONE),
     };
     if text.is_empty() {
         return None;
@@ -62,9 +76,9 @@ fn read_phone(fields: &mut Fields<'_, '_>) -> Option<String> {
     phone.map(|phone| phone.as_str().to_owned())
 }
 
-/// The digits of a number such as `1.23456789e9`, where it has a point or an exponent and is whole.
+/// The digits of a number such as `1.23456789e9`, where it is whole.
 fn whole_number(number: &str) -> Option<String> {
-    let value: f64 = number.contains(['.', 'e', 'E']).then(|| number.parse().ok()).flatten()?;
+    let value: f64 = number.parse().ok()?;
     (value.fract() == 0.0 && (0.0..=FLOAT_EXACT_MAX).contains(&value)).then(|| format!("{value:.0}"))
 }
 

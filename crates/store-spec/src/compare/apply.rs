@@ -86,6 +86,14 @@ impl<S: Store> Player<S> {
             | Operation::Release { .. }
             | Operation::Work { .. }
             | Operation::Settle { .. } => self.apply_to_lane(operation).await,
+            Operation::Introduce { .. }
+            | Operation::ClaimHandler { .. }
+            | Operation::RenewHandler { .. }
+            | Operation::SettleRuns { .. }
+            | Operation::OrderRuns { .. }
+            | Operation::KeepAgenda { .. }
+            | Operation::CalendarToken { .. } => self.apply_to_handlers(operation).await,
+            Operation::ForgetKeys => told(self.world.store.forget_keys(self.world.now(), 2).await.map(|_| ())),
             Operation::Raise { .. }
             | Operation::ClaimNotices { .. }
             | Operation::SettleNotice { .. }

@@ -52,6 +52,7 @@ impl<S: Store> Player<S> {
                 self.log(account).await,
                 self.replays(account).await,
                 self.inbox(account).await,
+                self.handling(account).await,
                 self.notices(account).await,
             ] {
                 seen.push_str(&part);

@@ -43,6 +43,14 @@ pub(super) enum Operation {
     SettleNotice { nth: usize, end: NoticeEnd },
     ReadNotice { account: usize, nth: usize },
     Accept { sender: usize, id: usize, body: usize },
+    Introduce { account: usize, handler: usize, is_from_now: bool },
+    ClaimHandler { account: usize, handler: usize, node: u8 },
+    RenewHandler { nth: usize, gives_back: bool },
+    SettleRuns { nth: usize, cursor: Option<usize>, runs: Vec<RunPick> },
+    OrderRuns { account: usize, handler: usize, scope: OrderPick, order: usize, limit: usize },
+    KeepAgenda { account: usize, person: usize, version: u64, message: usize },
+    CalendarToken { account: usize, person: usize },
+    ForgetKeys,
     Erase { account: usize, whom: WhomPick },
     Search,
     Seal,
@@ -103,6 +111,33 @@ pub(super) enum NoticeEnd {
     Delivered,
     Retrying { wait: u64 },
     Abandoned,
+}
+
+/// How a run of one of the messages ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RunPick {
+    pub(super) message: usize,
+    pub(super) fate: RunFate,
+    pub(super) generation: u32,
+    pub(super) handled: Option<(u64, u64)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RunFate {
+    Waiting { wait: u64 },
+    Done,
+    Outdated,
+    Parked,
+}
+
+/// What an order to a handler is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum OrderPick {
+    Everything,
+    Message(usize),
+    Source(usize),
+    Standing(usize),
+    Lately(u64),
 }
 
 /// How far a settlement says the fan-out has got.
@@ -173,15 +208,65 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => (1..4_usize).prop_map(|limit| Operation::ClaimNotices { limit }),
         4 => (nth(), notice_end()).prop_map(|(nth, end)| Operation::SettleNotice { nth, end }),
         1 => (account(), nth()).prop_map(|(account, nth)| Operation::ReadNotice { account, nth }),
-        3 => (0..3_usize, 0..4_usize, 0..3_usize)
+        6 => (0..3_usize, 0..4_usize, 0..3_usize)
             .prop_map(|(sender, id, body)| Operation::Accept { sender, id, body }),
+        25 => handling(),
         2 => (account(), whom()).prop_map(|(account, whom)| Operation::Erase { account, whom }),
         2 => Just(Operation::Search),
         1 => Just(Operation::Seal),
         3 => (account(), 0..Prunable::ALL.len())
             .prop_map(|(account, index)| Operation::Prune { account, what: Prunable::ALL[index] }),
-        3 => (1..40_u64).prop_map(|seconds| Operation::Pass { seconds }),
+        3 => pause().prop_map(|seconds| Operation::Pass { seconds }),
     ]
+}
+
+/// What handlers and their operators do.
+fn handling() -> impl Strategy<Value = Operation> {
+    let account = || 0..2_usize;
+    let nth = || 0..6_usize;
+    prop_oneof![
+        2 => (account(), 0..2_usize, any::<bool>())
+            .prop_map(|(account, handler, is_from_now)| Operation::Introduce { account, handler, is_from_now }),
+        4 => (account(), 0..2_usize, 0..2_u8)
+            .prop_map(|(account, handler, node)| Operation::ClaimHandler { account, handler, node }),
+        2 => (nth(), any::<bool>()).prop_map(|(nth, gives_back)| Operation::RenewHandler { nth, gives_back }),
+        8 => (0..3_usize, prop::option::of(nth()), vec(run(), 0..4))
+            .prop_map(|(nth, cursor, runs)| Operation::SettleRuns { nth, cursor, runs }),
+        5 => (account(), 0..2_usize, order_scope(), 0..3_usize, 1..4_usize).prop_map(
+            |(account, handler, scope, order, limit)| Operation::OrderRuns { account, handler, scope, order, limit }
+        ),
+        2 => (account(), 0..3_usize, 0..3_u64, nth()).prop_map(
+            |(account, person, version, message)| Operation::KeepAgenda { account, person, version, message }
+        ),
+        1 => (account(), 0..3_usize).prop_map(|(account, person)| Operation::CalendarToken { account, person }),
+        1 => Just(Operation::ForgetKeys),
+    ]
+}
+
+fn run() -> impl Strategy<Value = RunPick> {
+    let fate = prop_oneof![
+        (0..60_u64).prop_map(|wait| RunFate::Waiting { wait }),
+        Just(RunFate::Done),
+        Just(RunFate::Outdated),
+        Just(RunFate::Parked),
+    ];
+    (0..6_usize, fate, 0..2_u32, prop::option::of((0..3_u64, 0..3_u64)))
+        .prop_map(|(message, fate, generation, handled)| RunPick { message, fate, generation, handled })
+}
+
+fn order_scope() -> impl Strategy<Value = OrderPick> {
+    prop_oneof![
+        Just(OrderPick::Everything),
+        (0..6_usize).prop_map(OrderPick::Message),
+        (0..3_usize).prop_map(OrderPick::Source),
+        (0..4_usize).prop_map(OrderPick::Standing),
+        (0..60_u64).prop_map(OrderPick::Lately),
+    ]
+}
+
+/// Seconds; sometimes until nearly the end of the dedupe window, so that the next ones are beyond it.
+fn pause() -> impl Strategy<Value = u64> {
+    prop_oneof![20 => 1..40_u64, 1 => Just(30 * 86_400 - 60)]
 }
 
 fn whom() -> impl Strategy<Value = WhomPick> {

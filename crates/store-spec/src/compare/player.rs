@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use store::{Acceptance, Ending, Lease, MessageNumber, NoticeLease, Store, StoreError, StoreResult};
+use store::{Acceptance, Ending, HandlerLease, Lease, MessageNumber, NoticeLease, Store, StoreError, StoreResult};
 use webinar::{EventType, MangoId, NoticeKind, SeriesId};
 use wire::{AccountId, EndpointId, ErasureId, FanOutId, NoticeId, ReplayId, SubscriptionId};
 
@@ -23,6 +23,8 @@ pub(super) struct Player<S> {
     pub(super) erasures: Vec<ErasureId>,
     pub(super) notices: Vec<NoticeId>,
     pub(super) notice_leases: Vec<NoticeLease>,
+    pub(super) handler_leases: Vec<HandlerLease>,
+    pub(super) calendar_tokens: Vec<[u8; 20]>,
     /// The messages in order of acceptance: stores may leave gaps between their numbers.
     pub(super) messages: Vec<MessageNumber>,
 }
@@ -46,6 +48,8 @@ impl<S: Store> Player<S> {
             erasures: Vec::new(),
             notices: Vec::new(),
             notice_leases: Vec::new(),
+            handler_leases: Vec::new(),
+            calendar_tokens: Vec::new(),
             messages: Vec::new(),
         };
         for operation in opening() {
@@ -83,6 +87,10 @@ fn opening() -> Vec<Operation> {
         operations.extend((0..2).map(|url| wish(url, EventType::WebinarCreatedRecurring)));
         operations.extend((0..2).map(|url| wish(url, EventType::Notice(NoticeKind::EndpointDisabled))));
         operations.push(Operation::Save { account, series: 0, version: VersionPick::Newest, shape });
+    }
+    for account in 0..2 {
+        operations.push(Operation::Introduce { account, handler: 0, is_from_now: false });
+        operations.push(Operation::ClaimHandler { account, handler: 0, node: 1 });
     }
     operations.push(Operation::Claim { limit: 3 });
     operations

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use receiver::{HandlerStart, Subject};
 use store::{
     DueRun, HandlerLease, HandlerStanding, Message, MessageNumber, Ordered, Page, RunCursor, RunFilter, RunOrder,
-    RunPiece, RunRecord, RunScope, RunSettlement, RunStanding, RunState, Runs, SettledRun, SkipReason, StoreError,
-    StoreResult,
+    RunPiece, RunRecord, RunScope, RunSettlement, RunStanding, RunState, Runs, RunsWanted, SettledRun, SkipReason,
+    StoreError, StoreResult,
 };
 use wire::{AccountId, NodeId};
 
@@ -77,15 +77,8 @@ impl Runs for Model {
         Ok(())
     }
 
-    async fn due_runs(
-        &self,
-        lease: &HandlerLease,
-        now: Timestamp,
-        after: MessageNumber,
-        busy: Vec<MessageNumber>,
-        limit: usize,
-        bytes_max: usize,
-    ) -> StoreResult<Vec<DueRun>> {
+    async fn due_runs(&self, lease: &HandlerLease, now: Timestamp, wanted: RunsWanted) -> StoreResult<Vec<DueRun>> {
+        let RunsWanted { after, busy, limit, bytes_max } = wanted;
         let mut tables = self.tables();
         let row = tables.held_mut(lease)?;
         let after = after.max(row.cursor);

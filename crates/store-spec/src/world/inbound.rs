@@ -32,6 +32,11 @@ impl Sender {
 
     /// A webhook as it arrives.
     pub fn message(&self, id: &str, body: &str, now: Timestamp) -> Verified {
+        self.message_with(id, body, &[], now)
+    }
+
+    /// One with further headers.
+    pub fn message_with(&self, id: &str, body: &str, further: &[(&str, String)], now: Timestamp) -> Verified {
         let timestamp = now.as_second();
         let signature = self.signer.sign(WebhookId::new(id).expect("an id"), timestamp, body.as_bytes());
         let timestamp = timestamp.to_string();
@@ -41,7 +46,8 @@ impl Sender {
             ("webhook-signature", &signature),
             ("content-type", "application/json"),
         ];
-        let headers = headers.map(|(name, value)| (name, value.as_bytes()));
+        let further = further.iter().map(|(name, value)| (*name, value.as_str()));
+        let headers = headers.into_iter().chain(further).map(|(name, value)| (name, value.as_bytes()));
         verify(&self.source, RawRequest { headers, body: body.as_bytes().to_vec().into() }, now).expect("signed")
     }
 }

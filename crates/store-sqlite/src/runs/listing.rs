@@ -22,13 +22,13 @@ pub(crate) const AHEAD: &str = "select
 
 /// The runs of one handler, newest message first; of some states through the index of what is not done.
 pub(crate) fn list_sql(standing: Option<RunStanding>) -> String {
-    let which = match standing {
-        None => String::new(),
-        Some(RunStanding::Done) => format!("and state = {DONE}"),
-        Some(other) => format!("and state <> {DONE} and state = {}", state_of(other)),
+    let (index, which) = match standing {
+        None => ("", String::new()),
+        Some(RunStanding::Done) => ("", format!("and state = {DONE}")),
+        Some(other) => ("indexed by run_not_done", format!("and state <> {DONE} and state = {}", state_of(other))),
     };
     format!(
-        "select number, state, attempts, generation, changed_at, due_at, reason from run
+        "select number, state, attempts, generation, changed_at, due_at, reason from run {index}
          where account = ?1 and handler = ?2 and number <= ?3 and number >= ?4 {which}
          order by number desc limit ?5"
     )

@@ -39,12 +39,12 @@ pub(crate) fn messages_sql() -> String {
 
 /// The same of messages whose runs stand so.
 pub(crate) fn runs_sql(standing: RunStanding) -> String {
-    let which = match standing {
-        RunStanding::Done => format!("r.state = {DONE}"),
-        other => format!("r.state <> {DONE} and r.state = {}", state_of(other)),
+    let (index, which) = match standing {
+        RunStanding::Done => ("", format!("r.state = {DONE}")),
+        other => ("indexed by run_not_done", format!("r.state <> {DONE} and r.state = {}", state_of(other))),
     };
     format!(
-        "select r.number, r.state, {IN_SCOPE} from run as r
+        "select r.number, r.state, {IN_SCOPE} from run as r {index}
          join message as m on m.number = r.number and m.account = r.account
          where r.account = ?1 and r.handler = ?2 and {which} and r.number > ?3 and r.number <= ?8
          order by r.number limit ?4"

@@ -122,8 +122,8 @@ fn runs_that_are_due_and_messages_that_are_new_are_found_by_index() {
     plans.of(&runs::fresh_sql()).goes_by(&["m USING INDEX message_by_account", "r USING PRIMARY KEY"]);
     plans.of(runs::HELD).goes_by(&["handler USING INDEX handler_by_name"]);
     plans.of(runs::NEWEST).goes_by(&["handled USING PRIMARY KEY"]);
-    plans.of(runs::SETTLE).goes_by(&["message USING COVERING INDEX message_by_account"]);
-    plans.of(runs::NOTE_HANDLED).goes_by(&["message USING COVERING INDEX message_by_account"]);
+    plans.of(runs::SETTLE).goes_by(&["message EXISTS USING COVERING INDEX message_by_account"]);
+    plans.of(runs::NOTE_HANDLED).goes_by(&["message EXISTS USING COVERING INDEX message_by_account"]);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn what_a_person_has_been_told_is_found_by_the_person() {
         plans.of(sql).goes_by(&["agenda USING PRIMARY KEY (account=? AND person=?"]);
     }
     for sql in [agendas::TOKEN, agendas::FORGET_CALENDARS] {
-        plans.of(sql).goes_by(&["calendar USING INDEX calendar_of"]);
+        plans.of(sql).goes_by(&["calendar USING COVERING INDEX calendar_of (account=? AND person=?"]);
     }
 }
 

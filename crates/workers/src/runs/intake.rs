@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use receiver::handling::takes;
 use receiver::{KeptHeaders, Subject};
 use store::{
-    DueRun, HandlerLease, Message, MessageContent, MessageNumber, RunState, SettledRun, SkipReason, StoreResult,
+    DueRun, HandlerLease, Message, MessageContent, MessageNumber, RunState, RunsWanted, SettledRun, SkipReason,
+    StoreResult,
 };
 use wire::InboxMessageId;
 
@@ -66,7 +67,7 @@ impl Intake {
     pub(super) async fn read(self: Arc<Self>, question: Question) -> StoreResult<Page> {
         let Question { lease, now, after, busy, limit, bytes_max } = question;
         let store = &self.context.store;
-        let due = store.due_runs(&lease, now, after, busy, limit, bytes_max).await?;
+        let due = store.due_runs(&lease, now, RunsWanted { after, busy, limit, bytes_max }).await?;
         let found: Vec<Found> = due.into_iter().map(|due| self.sort_out(due, after, now)).collect();
         let subject = |found: &Found| match &found.what {
             What::Run(run) => run.subject,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use receiver::{HandlerStart, Subject};
 use store::{
     DueRun, HandlerLease, HandlerStanding, Message, MessageContent, MessageNumber, Ordered, Page, RunCursor, RunFilter,
-    RunOrder, RunRecord, RunScope, RunSettlement, RunState, Runs, StoreError, StoreResult,
+    RunOrder, RunPiece, RunRecord, RunScope, RunSettlement, RunState, Runs, RunsWanted, StoreError, StoreResult,
 };
 use wire::{AccountId, NodeId, SourceId};
 
@@ -223,15 +223,8 @@ impl Runs for Memory {
         self.tables().renew(lease, now, lease_for)
     }
 
-    async fn due_runs(
-        &self,
-        lease: &HandlerLease,
-        now: Timestamp,
-        after: MessageNumber,
-        busy: Vec<MessageNumber>,
-        limit: usize,
-        bytes_max: usize,
-    ) -> StoreResult<Vec<DueRun>> {
+    async fn due_runs(&self, lease: &HandlerLease, now: Timestamp, wanted: RunsWanted) -> StoreResult<Vec<DueRun>> {
+        let RunsWanted { after, busy, limit, bytes_max } = wanted;
         self.tables().due(lease, (now, after), &busy, (limit, bytes_max))
     }
 
@@ -257,14 +250,7 @@ impl Runs for Memory {
         Err(StoreError::Missing("a list of runs in memory"))
     }
 
-    async fn order_runs(
-        &self,
-        _: AccountId,
-        _: &RunScope,
-        _: RunOrder,
-        _: MessageNumber,
-        _: usize,
-    ) -> StoreResult<Ordered> {
+    async fn order_runs(&self, _: AccountId, _: &RunScope, _: RunOrder, _: RunPiece) -> StoreResult<Ordered> {
         Err(StoreError::Missing("an order in memory"))
     }
 

@@ -101,9 +101,10 @@ async fn a_store_that_cannot_write_stops_the_handler_and_loses_no_outcome() {
     let mut world = World::with(&deeds);
     let faults = Arc::new(Faults::default());
     world.through(Arc::new(FaultyRuns::new(world.store.clone(), faults.clone())));
-    world.accept_many(5_000);
-    faults.refuse_writes(true);
     let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
+    sleep(Duration::from_secs(1)).await;
+    faults.refuse_writes(true);
+    world.accept_many(5_000);
     sleep(Duration::from_secs(20)).await;
     let begun = deeds.begun().len();
     assert!(begun > 0 && begun < 600, "{begun} were begun that nobody knows of");
@@ -169,7 +170,7 @@ async fn what_is_not_finished_in_time_is_left_and_done_again() {
     assert!(!world.store.tables().is_owned("crm"));
 
     is_second.store(true, Ordering::SeqCst);
-    world.stop.send(false).unwrap();
+    world.stop.send_replace(false);
     let again = deeds.clone();
     world.add("crm", &again, None, |_| {});
     world.turn().await;

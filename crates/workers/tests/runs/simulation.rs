@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use receiver::HandlerStart;
 use receiver::handling::{HandlerRate, HandlerRules};
-use receiver::{HandlerStart, handling};
 use store::Clock;
 use tokio::runtime::Builder;
 use tokio::sync::{Notify, watch};
@@ -31,7 +31,7 @@ use crate::world::{PausedClock, SOURCE, read};
 use dice::{Dice, Luck};
 use faulty::{Faults, FaultyRuns};
 use oracle::Oracle;
-use people::{HANDLERS, Simulated, is_taken};
+use people::{HANDLERS, Simulated};
 
 const SEEDS: u64 = 1_000;
 /// From healing to the end of the last retry, with a clock that was two minutes ahead and a rest of five minutes.
@@ -180,7 +180,9 @@ impl Course {
             7 => self.start(machine),
             8 => {
                 let by_ms = self.dice.between(0, 240_000) as i64 - 120_000;
-                self.machines[machine].clock.step(by_ms);
+                let clock = &self.machines[machine].clock;
+                clock.set_right();
+                clock.step(by_ms);
             }
             9 => self.oracle.fence(&self.machines[0].clock.now(), self.dice.index(HANDLERS.len())),
             10 => self.faults.worsen(self.dice.pick(&[0, 0, 3, 8, 20])),
@@ -192,8 +194,8 @@ impl Course {
     }
 
     fn accept(&mut self) {
-        for _ in 0..self.dice.between(1, 30) {
-            let person = self.dice.below(8);
+        for _ in 0..self.dice.between(1, 20) {
+            let person = self.dice.below(20);
             let mut body = format!("p{person}/{} {}", self.dice.below(4), self.dice.below(1_000_000));
             if self.dice.one_in(4) {
                 body = format!("nobody {}", self.dice.below(1_000_000));
@@ -314,7 +316,7 @@ fn rules(name: &str, dice: &mut Dice) -> (HandlerRules, usize) {
         retry: (0..retries).map(|_| Duration::from_secs(dice.between(1, 40))).collect(),
         timeout: Duration::from_secs(dice.between(2, 40)),
         start: HandlerStart::Oldest,
-        ..handling::HandlerRules::named(name)
+        ..HandlerRules::named(name)
     };
     (rules, dice.pick(&[1, 1, 5, 40]))
 }

@@ -29,7 +29,7 @@ pub(super) fn of_connecting(error: &Error) -> RunFailure {
         }
         Some(_) => "",
         None if words.contains("certificate") => {
-            "; give its authority as certificates = \"PATH\", or for a server on this machine sslmode=disable"
+            "; give its authority as certificate = \"file:PATH\", or for a server on this machine sslmode=disable"
         }
         None => "; see whether it runs and whether host and port are right",
     };

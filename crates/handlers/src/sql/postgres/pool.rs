@@ -1,6 +1,6 @@
 //! A few connections to one server, at most as many as the handler has runs at once.
 
-use std::path::Path;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -137,20 +137,21 @@ fn tls(target: &PostgresTarget) -> Result<Option<MakeRustlsConnect>, String> {
     if is_local || target.config.get_ssl_mode() == SslMode::Disable {
         return Ok(None);
     }
-    let mut config = match &target.certificates {
-        Some(path) => trusting(path)?,
+    let mut config = match &target.certificate {
+        Some(pem) => trusting(pem)?,
         None => egress::system_client_config().map_err(|error| error.to_string())?,
     };
     config.alpn_protocols = vec![b"postgresql".to_vec()];
     Ok(Some(MakeRustlsConnect::new(config)))
 }
 
-fn trusting(path: &Path) -> Result<ClientConfig, String> {
-    let unreadable = |error: String| format!("the certificates in {} cannot be read: {error}", path.display());
+fn trusting(pem: &str) -> Result<ClientConfig, String> {
+    let unreadable =
+        |error: &dyn Display| format!("certificate cannot be read: {error}; give a PEM file as \"file:PATH\"");
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))? {
-        let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
-        roots.add(certificate).map_err(|error| unreadable(error.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| unreadable(&error))?;
+        roots.add(certificate).map_err(|error| unreadable(&error))?;
     }
-    egress::client_config(roots).map_err(|error| unreadable(error.to_string()))
+    egress::client_config(roots).map_err(|error| unreadable(&error))
 }

@@ -93,6 +93,7 @@ fn phones() {
         ("phone", r#""+91 98765-43210""#, digits, r#""919876543210""#, ""),
         ("phone", "1.23456789e9", phone, r#""1234567890""#, fraction),
         ("phone", "1234567890.0", phone, r#""1234567890""#, fraction),
+        ("phone", r#""1234567890.0""#, phone, r#""1234567890""#, fraction),
         ("phone", "null", phone, "null", ""),
         ("phone", "", phone, "null", ""),
         ("phone", r#""""#, phone, "null", ""),

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use receiver::{HandlerStart, Subject};
 use store::{
-    DueRun, HandlerLease, HandlerStanding, MessageNumber, Ordered, Page, RunCursor, RunFilter, RunOrder, RunRecord,
-    RunScope, RunSettlement, Runs, StoreError, StoreResult,
+    DueRun, HandlerLease, HandlerStanding, MessageNumber, Ordered, Page, RunCursor, RunFilter, RunOrder, RunPiece,
+    RunRecord, RunScope, RunSettlement, Runs, RunsWanted, StoreError, StoreResult,
 };
 use tokio::time::sleep;
 use wire::{AccountId, NodeId};
@@ -174,15 +174,8 @@ impl Runs for FaultyRuns {
         self.call(Call::Write, |tables| tables.renew(lease, now, lease_for)).await
     }
 
-    async fn due_runs(
-        &self,
-        lease: &HandlerLease,
-        now: Timestamp,
-        after: MessageNumber,
-        busy: Vec<MessageNumber>,
-        limit: usize,
-        bytes_max: usize,
-    ) -> StoreResult<Vec<DueRun>> {
+    async fn due_runs(&self, lease: &HandlerLease, now: Timestamp, wanted: RunsWanted) -> StoreResult<Vec<DueRun>> {
+        let RunsWanted { after, busy, limit, bytes_max } = wanted;
         self.call(Call::Read, |tables| tables.due(lease, (now, after), &busy, (limit, bytes_max))).await
     }
 
@@ -213,10 +206,9 @@ impl Runs for FaultyRuns {
         account: AccountId,
         scope: &RunScope,
         order: RunOrder,
-        after: MessageNumber,
-        limit: usize,
+        piece: RunPiece,
     ) -> StoreResult<Ordered> {
-        self.store.order_runs(account, scope, order, after, limit).await
+        self.store.order_runs(account, scope, order, piece).await
     }
 
     async fn handlers(&self, account: AccountId) -> StoreResult<Vec<HandlerStanding>> {

@@ -104,9 +104,10 @@ impl Oracle {
     pub(super) fn fence(&self, now: &Timestamp, handler: usize) {
         let far = *now + Duration::from_secs(3_600);
         let node = NodeId::from_bytes([0xff; 16]);
-        if let Some(lease) = self.store.tables().claim(HANDLERS[handler], node, far, Duration::ZERO) {
+        let mut tables = self.store.tables();
+        if let Some(lease) = tables.claim(HANDLERS[handler], node, far, Duration::ZERO) {
+            tables.renew(&lease, far, None).expect("just claimed");
             self.saw("a lease lost");
-            self.store.tables().renew(&lease, far, None).expect("just claimed");
         }
     }
 

@@ -11,7 +11,7 @@ use store::Message;
 use tokio::time::sleep;
 
 use super::dice::Dice;
-use super::oracle::{End, Oracle};
+use super::oracle::{End, Oracle, UnderWay};
 
 /// The first fails in all ways, the second never.
 pub(super) const HANDLERS: [&str; 2] = ["bad", "good"];
@@ -31,17 +31,19 @@ pub(super) fn is_taken(message: &Message) -> bool {
 }
 
 impl Simulated {
-    async fn act(&self, job: &Job) -> Result<String, RunFailure> {
+    /// What comes of the job once the other jobs of its transaction have come to theirs.
+    async fn act(&self, job: &Job) -> (UnderWay<'_>, Result<String, RunFailure>) {
         self.live().await;
         let under_way = self.oracle.begin(self.process, job);
         let mut hasher = DefaultHasher::new();
         (self.seed, &*job.message.body, job.attempt).hash(&mut hasher);
         let mut dice = Dice::new(hasher.finish());
+        let is_good = &*job.handler == HANDLERS[1];
         if dice.one_in(2) {
-            sleep(Duration::from_millis(dice.below(3_000))).await;
+            sleep(Duration::from_millis(dice.below(if is_good { 40 } else { 3_000 }))).await;
             self.live().await;
         }
-        let choice = if &*job.handler == HANDLERS[0] { dice.below(30) } else { 29 };
+        let choice = if is_good { 29 } else { dice.below(30) };
         let after = dice.one_in(3).then(|| Duration::from_secs(dice.below(90)));
         let kind = match choice {
             0 => {
@@ -58,13 +60,9 @@ impl Simulated {
                 self.oracle.saw("a target that was down");
                 RunFailureKind::Target { after }
             }
-            _ => {
-                under_way.end(End::Done);
-                return Ok("done".to_owned());
-            }
+            _ => return (under_way, Ok("done".to_owned())),
         };
-        under_way.end(End::Failed);
-        Err(RunFailure { kind, reason: "as the seed says".to_owned() })
+        (under_way, Err(RunFailure { kind, reason: "as the seed says".to_owned() }))
     }
 
     /// The dead do nothing.
@@ -78,7 +76,7 @@ impl Simulated {
 #[async_trait]
 impl Handler for Simulated {
     async fn handle(&self, job: &Job) -> Result<String, RunFailure> {
-        self.act(job).await
+        self.handle_batch(std::slice::from_ref(job)).await.remove(0)
     }
 
     async fn foresee(&self, _: &Job) -> Result<String, RunFailure> {
@@ -87,5 +85,17 @@ impl Handler for Simulated {
 
     fn batch_max(&self) -> usize {
         self.batch_max
+    }
+
+    async fn handle_batch(&self, jobs: &[Job]) -> Vec<Result<String, RunFailure>> {
+        let mut acts = Vec::new();
+        for job in jobs {
+            acts.push(self.act(job).await);
+        }
+        let commit = |(under_way, answer): (UnderWay<'_>, Result<_, _>)| {
+            under_way.end(if answer.is_ok() { End::Done } else { End::Failed });
+            answer
+        };
+        acts.into_iter().map(commit).collect()
     }
 }
