@@ -36,6 +36,7 @@ name = "crm"
 type = "sql"
 database = "sqlite:{}"
 statements = ["insert into effect (email) values (:person.email)"]
+create-tables = true
 retry = ["1s", "1s", "1s"]
 
 [[handler]]
