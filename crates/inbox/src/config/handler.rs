@@ -12,6 +12,10 @@ const NAME_CHARS_MAX: usize = 64;
 const CONCURRENCY_MAX: u64 = 256;
 const RETRIES_MAX: usize = 20;
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// More is no limit.
+const RATE_ATTEMPTS_MAX: u32 = 1_000_000;
+/// Each is kept as a schedule of its own.
+const RATES_MAX: usize = 8;
 const TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(15 * 60);
 /// Windows longer than a day are quotas, which a restart would forget.
 const RATE_WINDOW_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -32,6 +36,9 @@ pub(super) fn read_rules(section: &Section<'_>, _: &Templates) -> Option<(Handle
     let mut rules = HandlerRules::named(name.unwrap_or("unnamed"));
     rules.sources = section.texts("sources").map(owned).unwrap_or_default();
     rules.events = section.texts("events").map(owned).unwrap_or_default();
+    for event in rules.events.iter().filter(|event| !is_pattern(event)) {
+        section.refuse("events", format!("{event:?} is no event; write its name, or its beginning and * at the end"));
+    }
     rules.test_webhooks = section.switch("test-webhooks").unwrap_or_default();
     if let Some(concurrency) = section.number("concurrency", 1..=CONCURRENCY_MAX) {
         rules.concurrency = usize::try_from(concurrency).unwrap_or(rules.concurrency);
@@ -71,8 +78,16 @@ pub(super) fn read_rules(section: &Section<'_>, _: &Templates) -> Option<(Handle
     name.map(|_| (rules, filter))
 }
 
+/// A star in the midst would be taken for itself and never fit.
+fn is_pattern(event: &str) -> bool {
+    !event.is_empty() && !event.strip_suffix('*').unwrap_or(event).contains('*')
+}
+
 fn read_rates(section: &Section<'_>) -> Vec<HandlerRate> {
     let texts = section.texts("rate").unwrap_or_default();
+    if texts.len() > RATES_MAX {
+        section.refuse("rate", format!("has {} limits; give {RATES_MAX} at most", texts.len()));
+    }
     let rates = texts.into_iter().filter_map(|text| {
         let rate = parse_rate(text);
         if rate.is_none() {
@@ -96,6 +111,6 @@ fn parse_rate(text: &str) -> Option<HandlerRate> {
         _ => return None,
     };
     let per = Duration::from_secs(number.checked_mul(seconds)?);
-    let attempts = attempts.trim().parse().ok().filter(|attempts| *attempts > 0)?;
+    let attempts = attempts.trim().parse().ok().filter(|attempts| (1..=RATE_ATTEMPTS_MAX).contains(attempts))?;
     (!per.is_zero() && per <= RATE_WINDOW_MAX).then_some(HandlerRate { attempts, per })
 }

@@ -1,6 +1,7 @@
 //! Settings of single handlers: what is taken, and what each mistake is told as.
 
 mod calls;
+mod common;
 mod examples;
 
 use handlers::Templates;

@@ -28,10 +28,7 @@ pub(super) struct Intake {
 pub(super) struct Question {
     pub(super) lease: HandlerLease,
     pub(super) now: Timestamp,
-    pub(super) after: MessageNumber,
-    pub(super) busy: Vec<MessageNumber>,
-    pub(super) limit: usize,
-    pub(super) bytes_max: usize,
+    pub(super) wanted: RunsWanted,
 }
 
 /// What was due.
@@ -65,9 +62,9 @@ impl Intake {
     }
 
     pub(super) async fn read(self: Arc<Self>, question: Question) -> StoreResult<Page> {
-        let Question { lease, now, after, busy, limit, bytes_max } = question;
-        let store = &self.context.store;
-        let due = store.due_runs(&lease, now, RunsWanted { after, busy, limit, bytes_max }).await?;
+        let Question { lease, now, wanted } = question;
+        let (store, after) = (&self.context.store, wanted.after);
+        let due = store.due_runs(&lease, now, wanted).await?;
         let found: Vec<Found> = due.into_iter().map(|due| self.sort_out(due, after, now)).collect();
         let subject = |found: &Found| match &found.what {
             What::Run(run) => run.subject,

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::future::OptionFuture;
-use store::{HandlerLease, RunState, SettledRun, SkipReason, StoreError, StoreResult};
+use store::{HandlerLease, RunState, RunsWanted, SettledRun, SkipReason, StoreError, StoreResult};
 use tokio::time::{Instant, sleep_until};
 
 use super::attempts::Attempts;
@@ -230,10 +230,7 @@ impl<'r> Tenure<'r> {
         let question = Question {
             lease: self.lease.clone(),
             now: self.runner.context.clock.now(),
-            after: self.hand.read_to(),
-            busy: self.hand.busy(),
-            limit,
-            bytes_max,
+            wanted: RunsWanted { after: self.hand.read_to(), busy: self.hand.busy(), limit, bytes_max },
         };
         self.looked_at = now;
         self.reading = Some(Box::pin(self.runner.intake.clone().read(question)));

@@ -9,5 +9,6 @@ mod order;
 mod owners;
 mod poison;
 mod simulation;
+mod sqlite;
 mod target;
 mod world;

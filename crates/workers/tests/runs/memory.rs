@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use receiver::{HandlerStart, Subject};
 use store::{
     DueRun, HandlerLease, HandlerStanding, Message, MessageContent, MessageNumber, Ordered, Page, RunCursor, RunFilter,
-    RunOrder, RunRecord, RunScope, RunSettlement, RunState, Runs, RunsWanted, StoreError, StoreResult,
+    RunOrder, RunPiece, RunRecord, RunScope, RunSettlement, RunState, Runs, RunsWanted, StoreError, StoreResult,
 };
 use wire::{AccountId, NodeId, SourceId};
 
@@ -250,14 +250,7 @@ impl Runs for Memory {
         Err(StoreError::Missing("a list of runs in memory"))
     }
 
-    async fn order_runs(
-        &self,
-        _: AccountId,
-        _: &RunScope,
-        _: RunOrder,
-        _: MessageNumber,
-        _: usize,
-    ) -> StoreResult<Ordered> {
+    async fn order_runs(&self, _: AccountId, _: &RunScope, _: RunOrder, _: RunPiece) -> StoreResult<Ordered> {
         Err(StoreError::Missing("an order in memory"))
     }
 

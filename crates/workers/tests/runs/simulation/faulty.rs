@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use receiver::{HandlerStart, Subject};
 use store::{
-    DueRun, HandlerLease, HandlerStanding, MessageNumber, Ordered, Page, RunCursor, RunFilter, RunOrder, RunRecord,
-    RunScope, RunSettlement, Runs, RunsWanted, StoreError, StoreResult,
+    DueRun, HandlerLease, HandlerStanding, MessageNumber, Ordered, Page, RunCursor, RunFilter, RunOrder, RunPiece,
+    RunRecord, RunScope, RunSettlement, Runs, RunsWanted, StoreError, StoreResult,
 };
 use tokio::time::sleep;
 use wire::{AccountId, NodeId};
@@ -206,10 +206,9 @@ impl Runs for FaultyRuns {
         account: AccountId,
         scope: &RunScope,
         order: RunOrder,
-        after: MessageNumber,
-        limit: usize,
+        piece: RunPiece,
     ) -> StoreResult<Ordered> {
-        self.store.order_runs(account, scope, order, after, limit).await
+        self.store.order_runs(account, scope, order, piece).await
     }
 
     async fn handlers(&self, account: AccountId) -> StoreResult<Vec<HandlerStanding>> {
