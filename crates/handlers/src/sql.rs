@@ -8,6 +8,7 @@ mod rows;
 mod scan;
 mod schema;
 mod settings;
+mod size;
 mod sqlite;
 mod statement;
 mod tables;
@@ -23,6 +24,7 @@ use receiver::HandlerRules;
 use crate::{Handler, Job, RunFailure, RunFailureKind};
 use changes::Place;
 use postgres::Postgres;
+use size::BatchSize;
 use sqlite::Sqlite;
 use trouble::Trouble;
 use work::Work;
@@ -33,8 +35,6 @@ pub use settings::{PostgresTarget, SqlSettings, SqlTarget, SqlTargetError};
 pub use statement::{ForEach, Statement, StatementError};
 pub use work::SqlWork;
 
-/// Messages of one transaction. At 64 the commit costs each a few microseconds; more would only hold locks for longer.
-const BATCH_MAX: usize = 64;
 /// Attempts at a transaction that another one crossed, one right after the other.
 const CROSSED_ATTEMPTS_MAX: u32 = 4;
 
@@ -42,6 +42,7 @@ const CROSSED_ATTEMPTS_MAX: u32 = 4;
 pub struct SqlHandler {
     engine: Engine,
     work: Arc<Work>,
+    size: BatchSize,
 }
 
 enum Engine {
@@ -65,7 +66,7 @@ impl SqlHandler {
                 settings.create_tables,
             )?),
         };
-        Ok(SqlHandler { engine, work })
+        Ok(SqlHandler { engine, work, size: BatchSize::new(rules.timeout) })
     }
 
     /// Connects, makes tables where it was asked to, and has the database read every statement. For the start, so that
@@ -146,14 +147,16 @@ impl Handler for SqlHandler {
                 }
             });
         }
+        let measured = self.size.measure(kept.len());
         let outcomes = self.handle_kept(&kept).await;
+        drop(measured);
         let mut outcomes = outcomes.into_iter();
         let of_kept = || Err(RunFailure { kind: RunFailureKind::Retry { after: None }, reason: String::new() });
         results.into_iter().map(|result| result.or_else(|| outcomes.next()).unwrap_or_else(of_kept)).collect()
     }
 
     fn batch_max(&self) -> usize {
-        BATCH_MAX
+        self.size.max()
     }
 
     async fn foresee(&self, job: &Job) -> Result<String, RunFailure> {

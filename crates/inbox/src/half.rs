@@ -119,6 +119,10 @@ impl Half {
             let handler = made.map_err(|mend| anyhow!("handler {:?}: {mend}", rules.name))?;
             handlers.push(RunHandler { account, rules, filter, handler });
         }
+        // Before anything is accepted: one that is new and begins now passes over what came before it was known.
+        for RunHandler { account, rules, .. } in &handlers {
+            means.store.introduce_handler(*account, &rules.name, rules.start).await?;
+        }
         let context = run_context(&means, labels);
         Ok(Half {
             calendar_feed: has_calendars.then(|| calendar_feed(means.store.clone())),

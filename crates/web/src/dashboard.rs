@@ -1,6 +1,7 @@
 //! The page at `/`: what was announced and how far it has got, the newest deliveries, the newest messages of the inbox.
 //! Server-rendered, read-only, no script. All text on it may be a stranger's, so all of it is escaped.
 
+mod inbox_view;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -30,6 +30,11 @@ impl SourceLabels {
         Ok(SourceLabels(stored.chain(configured).collect()))
     }
 
+    /// Its name, or its id where it is gone.
+    pub(crate) fn name(&self, id: SourceId) -> String {
+        self.0.get(&id).map_or_else(|| id.to_string(), |label| label.name.clone())
+    }
+
     /// What a message with its body says.
     pub(crate) fn read(&self, message: &Message) -> Reading {
         let headers = KeptHeaders::from_text(message.headers.clone());

@@ -11,7 +11,7 @@ mod notices;
 mod people;
 mod registration;
 mod replays;
-mod runs;
+pub(crate) mod runs;
 mod secrets;
 mod strangers;
 mod test_sends;

@@ -4,6 +4,7 @@ mod arrivals;
 mod check;
 mod export;
 mod handlers;
+mod labels;
 mod list;
 mod message;
 mod orders;

@@ -8,6 +8,7 @@ mod deliveries;
 mod demo;
 mod inbox;
 mod members;
+mod operating;
 mod people;
 mod replays;
 #[path = "../shared/secrecy.rs"]

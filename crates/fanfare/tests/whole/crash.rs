@@ -16,7 +16,10 @@ const PASSES: [u64; 2] = [0, 7];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_every_fail_point_nothing_acknowledged_is_lost() {
-    for place in FailPoint::ALL.into_iter().filter(|place| *place != FailPoint::MigrationBeforeCommit) {
+    // Those of handlers are passed in `receiving`.
+    let is_of_handlers = |place: &FailPoint| place.to_string().starts_with("Run");
+    let places = FailPoint::ALL.into_iter().filter(|place| !is_of_handlers(place));
+    for place in places.filter(|place| *place != FailPoint::MigrationBeforeCommit) {
         for passes in PASSES {
             let world = World::with_members(MEMBERS).await;
             let ended = match world.start_failing_at(place, passes).await {

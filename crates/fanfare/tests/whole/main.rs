@@ -9,6 +9,7 @@ mod client;
 mod crash;
 mod disk;
 mod endless;
+mod examples;
 mod faults;
 mod interop;
 mod leaks;

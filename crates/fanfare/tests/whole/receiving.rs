@@ -2,7 +2,7 @@
 //! a database stands once, each effect elsewhere bears one key.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use store::FailPoint;
 use tempfile::TempDir;
@@ -36,6 +36,7 @@ name = "crm"
 type = "sql"
 database = "sqlite:{}"
 statements = ["insert into effect (email) values (:person.email)"]
+create-tables = true
 retry = ["1s", "1s", "1s"]
 
 [[handler]]
@@ -172,9 +173,4 @@ async fn killed_at_random_times_each_effect_stands_once() {
     inbox.wait_until_done().await;
     server.stop().await;
     assert!(inbox.effects().values().all(|count| *count == 1), "{:?}", inbox.effects());
-}
-
-/// The files that users copy must work as they stand.
-pub(crate) fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
 }

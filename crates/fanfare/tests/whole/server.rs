@@ -109,6 +109,17 @@ impl Server {
         Server::spawn(command, None).await
     }
 
+    /// Starts it with these arguments and settings in its environment.
+    pub(crate) async fn start_with_settings(
+        database: &Path,
+        arguments: &[&str],
+        environment: &[(&'static str, String)],
+    ) -> Option<Server> {
+        let mut command = command(database);
+        command.args(arguments).envs(environment.iter().cloned());
+        Server::spawn(command, None).await
+    }
+
     /// Starts it with these settings in its environment.
     pub(crate) async fn start_in(database: &Path, environment: &[(&'static str, PathBuf)]) -> Option<Server> {
         let mut command = command(database);

@@ -35,7 +35,7 @@ async fn an_invitation_is_an_alternative_and_a_file_and_says_all_that_calendars_
     let mut world = World::new().await;
     let mail = world.mail_for(announcement(&[session("a", FRIDAY)])).await;
 
-    let kinds: Vec<&str> = mail.parts.iter().map(|part| part.kind()).collect();
+    let kinds: Vec<&str> = mail.parts.iter().map(super::mime::Part::kind).collect();
     assert_eq!(kinds.len(), 4, "{kinds:?}");
     assert!(kinds[0].starts_with("text/plain") && kinds[1].starts_with("text/html"), "{kinds:?}");
     assert!(kinds[2].starts_with("text/calendar") && kinds[2].contains("method=REQUEST"), "{kinds:?}");

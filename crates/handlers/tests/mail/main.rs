@@ -1,5 +1,7 @@
 //! Mails as a real server gets them, and calendars as programs read them: the handlers over sockets of this machine.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
 mod calendars;
 mod failures;
 mod invitations;

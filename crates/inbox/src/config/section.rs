@@ -313,7 +313,7 @@ impl<'t> Section<'t> {
 
     /// Notes a mistake at a key, or at the table's head where the key is missing.
     pub fn refuse(&self, key: &str, what: impl Display) {
-        let span = self.table.get(key).map_or_else(|| self.span.clone(), |value| value.span());
+        let span = self.table.get(key).map_or_else(|| self.span.clone(), Spanned::span);
         let place = self.place_of(key);
         self.report.add(span, place, what);
     }

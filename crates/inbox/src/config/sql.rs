@@ -15,7 +15,7 @@ const BUILT_IN: &str = "fanfare";
 const STATEMENTS_MAX: usize = 100;
 const DATABASE_MEND: &str = "write such as \"postgres://USER:PASSWORD@HOST/DATABASE\" or \"sqlite:./crm.db\", or name where it stands: \"env:CRM\"";
 const WORK_MEND: &str =
-    "say what to do: schema = \"fanfare\" keeps the built-in tables, statements = [\"insert into …\"] runs your own";
+    "say what to do: schema = \"fanfare\" keeps the built-in tables, statements = [\"…\"] runs your own";
 
 /// The settings, unless something in them is wrong. The caller adds the inbox's own file as the forbidden one.
 pub(super) fn read(section: &Section<'_>) -> Option<SqlSettings> {

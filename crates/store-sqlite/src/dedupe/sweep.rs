@@ -36,7 +36,7 @@ fn under_way(connection: &Connection, begin: i64) -> StoreResult<Option<Sweep>> 
     let sql = "select position, below, swept from message_seen_sweep";
     let known =
         find(connection, sql, [], |row| Ok(Sweep { position: row.get(0)?, below: row.get(1)?, swept: row.get(2)? }))?;
-    let sweep = known.unwrap_or(Sweep { position: i64::MIN, below: 0, swept: 0 });
+    let sweep = known.unwrap_or(Sweep { position: i64::MIN, below: 1, swept: 1 });
     if sweep.below > sweep.swept {
         return Ok(Some(sweep));
     }

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::thread;
 
 use nix::unistd::{Uid, setfsuid};
-use store::{Accounts, Lanes, Mango, Roster, StoreError, StoreResult};
+use store::{Accounts, Lanes, Mango, Roster, Runs, StoreError, StoreResult};
 use store_spec::World;
 use webinar::{MangoId, Zones};
+use wire::NodeId;
 
 use super::{Disk, vault};
 use crate::migrate;
@@ -83,7 +84,7 @@ async fn commands_read_and_write_beside_a_server() -> StoreResult<()> {
 }
 
 #[tokio::test]
-async fn a_new_server_takes_the_lanes_of_one_that_died() -> StoreResult<()> {
+async fn a_new_server_takes_the_lanes_and_handlers_of_one_that_died() -> StoreResult<()> {
     let disk = Disk::new();
     let mut world = disk.world();
     let account = world.account().await?;
@@ -91,14 +92,20 @@ async fn a_new_server_takes_the_lanes_of_one_that_died() -> StoreResult<()> {
     let plan = world.plan(&[]);
     world.save(account, &plan).await?;
     let lease = world.lease().await?;
+    let handler = world.handler(account, "crm").await?;
     disk.open();
     assert_eq!(world.claim().await?, [], "a command beside the server voids nothing");
+    world.end_runs(&handler, 0, &[]).await?;
 
     let (server, _lock) = SqliteStore::open_as_server(&disk.path(), Zones::bundled(), vault(&[1])).unwrap();
     world.store = server;
     let refused = world.store.renew(lease, world.now(), store_spec::world::LEASE).await;
     assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
     assert!(world.lease().await?.epoch > lease.epoch, "without waiting for the lease to run out");
+    assert!(matches!(world.end_runs(&handler, 0, &[]).await, Err(StoreError::Fenced)));
+    let another = NodeId::from_bytes([2; 16]);
+    let taken = world.store.claim_handler(account, "crm", another, world.now(), store_spec::world::LEASE).await?;
+    assert!(taken.is_some_and(|taken| taken.epoch > handler.epoch));
     Ok(())
 }
 

@@ -46,7 +46,7 @@ impl SkipReason {
         match self {
             SkipReason::Outdated => "a newer version for the same person was handled",
             SkipReason::ContentGone => "the message's content was erased or has expired",
-            SkipReason::Dropped => "dropped by an operator",
+            SkipReason::Dropped => "dropped by an operator, or asked for anew although the handler does not take it",
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use axum::http::Request;
 use serde_json::json;
+use store::RunState;
 
 use super::*;
+use crate::tests::runs::Inbox;
 use crate::tests::world::{Answer, World};
 use crate::{Halves, WebSettings};
 
@@ -156,4 +158,28 @@ async fn the_newest_unread_notice_is_told_until_it_is_read() {
     assert!(page.contains("1 unread") && page.contains(&first) && !page.contains(&second));
     world.call("POST", &format!("/api/v1/notices/{first}/read")).await.is(204);
     assert!(!page_as(&world, None).await.text.contains("unread"));
+}
+
+#[tokio::test]
+async fn handlers_dead_letters_and_what_became_of_each_message_are_shown_and_escaped() {
+    let inbox = Inbox::with(3).await;
+    let parked = RunState::Parked { reason: "<b>no such table</b>".to_owned() };
+    inbox.handler("crm", vec![RunState::Done, parked]).await;
+    let page = page_as(&inbox.world, None).await.text;
+    for shown in ["Dead letters", "crm <span", "run-done", "run-parked", "run-ahead", "order.paid", "handling"] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    assert!(page.contains("&lt;b&gt;no such table") && !page.contains("<b>no such"));
+    assert!(page.contains("fanfare inbox rerun --handler crm --state parked"));
+    assert!(page.contains("aria-label=\"1 done, 0 skipped, 0 retrying, 1 dead letters, 1 to come\""));
+    // What waits for ever is no reason to load the page again and again.
+    inbox.world.advance(std::time::Duration::from_secs(601));
+    assert!(!page_as(&inbox.world, None).await.text.contains("http-equiv"));
+}
+
+#[tokio::test]
+async fn an_inbox_without_handlers_says_nothing_of_them() {
+    let inbox = Inbox::with(1).await;
+    let page = page_as(&inbox.world, None).await.text;
+    assert!(page.contains("Shop") && !page.contains("Handlers") && !page.contains("Handled"), "{page}");
 }

@@ -7,17 +7,18 @@ use jiff::Timestamp;
 use serde::Serialize;
 use store::{
     Account, AttemptRecord, DeliveryFilter, DeliveryStatus, DeliverySummary, Endpoint, EventSummary, FanOutProgress,
-    FanOutState, Message, MessageFilter, NoticeRecord, NoticeSubject,
+    FanOutState, NoticeRecord, NoticeSubject,
 };
 use webinar::{EventType, NoticeKind};
-use wire::{EndpointId, InboxMessageId};
+use wire::EndpointId;
 
+use super::inbox_view::InboxView;
 use crate::app::App;
 use crate::endpoints::state_of;
 use crate::problem::Problem;
 
 /// Rows of each list: a look, not the whole log.
-const ROWS: usize = 12;
+pub(super) const ROWS: usize = 12;
 /// Notices among which the newest that nobody has read is looked for.
 const NOTICES_LOOKED_AT: usize = 50;
 /// Endpoints whose names are looked up; others are shown by id.
@@ -29,8 +30,8 @@ const ENDPOINT_CHARS_MAX: usize = 48;
 pub(super) struct PageView {
     accounts: Vec<AccountView>,
     hidden_accounts: usize,
-    /// Whether something is on its way, so that the page loads itself again.
-    is_moving: bool,
+    /// What goes on, where anything does, so that the page loads itself again.
+    moving: Option<&'static str>,
     has_provider: bool,
     has_receiver: bool,
     origin: String,
@@ -49,10 +50,8 @@ pub(super) struct AccountView {
     notice: Option<NoticeRow>,
     events: Vec<EventRow>,
     deliveries: Vec<DeliveryRow>,
-    messages: Vec<MessageRow>,
     has_endpoints: bool,
-    stored: u64,
-    duplicates: u64,
+    inbox: InboxView,
 }
 
 /// Sums over the events shown.
@@ -113,21 +112,9 @@ struct DeliveryRow {
     at: Option<When>,
 }
 
-#[derive(Serialize)]
-struct MessageRow {
-    id: String,
-    source: String,
-    event: String,
-    message_id: String,
-    duplicates: u64,
-    conflicts: u64,
-    bytes: u64,
-    at: When,
-}
-
 /// An instant for people and for programs.
 #[derive(Serialize)]
-struct When {
+pub(super) struct When {
     ago: String,
     exact: String,
 }
@@ -138,7 +125,11 @@ impl PageView {
     pub(super) fn new(app: &App, accounts: Vec<AccountView>, hidden_accounts: usize, origin: String) -> PageView {
         let halves = app.context.settings.halves;
         PageView {
-            is_moving: accounts.iter().any(AccountView::is_moving),
+            moving: if accounts.iter().any(AccountView::is_delivering) {
+                Some("delivering")
+            } else {
+                accounts.iter().any(|account| account.inbox.is_moving).then_some("handling")
+            },
             accounts,
             hidden_accounts,
             has_provider: halves.have_provider(),
@@ -158,17 +149,11 @@ impl AccountView {
         let endpoints: Endpoints = endpoints.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
         let events = store.events(id, None, ROWS).await?.items;
         let deliveries = store.deliveries(id, DeliveryFilter::default(), None, ROWS).await?.items;
-        let messages = store.messages(id, MessageFilter::default(), None, ROWS).await?.items;
-        let sources: HashMap<_, _> =
-            store.sources(id).await?.into_iter().map(|source| (source.id, source.name)).collect();
-        let counts = store.message_counts(id).await?;
         let unread = store.unread_notices(id).await?;
         let newest = store.notices(id, None, NOTICES_LOOKED_AT).await?.items;
         let newest = newest.into_iter().find(|notice| notice.read_at.is_none());
 
         let events: Vec<_> = events.iter().map(|event| EventRow::of(event, &endpoints, now)).collect();
-        let source_name =
-            |message: &Message| sources.get(&message.source).cloned().unwrap_or_else(|| message.source.to_string());
         Ok(AccountView {
             id: id.to_string(),
             name: account.name.clone(),
@@ -177,14 +162,12 @@ impl AccountView {
             notice: newest.map(|notice| NoticeRow::of(&notice, unread, &endpoints, now)),
             events,
             deliveries: deliveries.iter().map(|delivery| DeliveryRow::of(delivery, &endpoints, now)).collect(),
-            messages: messages.iter().map(|message| MessageRow::of(message, source_name(message), now)).collect(),
             has_endpoints: !endpoints.is_empty(),
-            stored: counts.stored,
-            duplicates: counts.duplicates,
+            inbox: InboxView::read(app, id, now).await?,
         })
     }
 
-    fn is_moving(&self) -> bool {
+    fn is_delivering(&self) -> bool {
         self.events.iter().flat_map(|event| &event.fan_outs).any(|fan_out| fan_out.pending > 0)
     }
 }
@@ -285,24 +268,8 @@ impl DeliveryRow {
     }
 }
 
-impl MessageRow {
-    fn of(message: &Message, source: String, now: Timestamp) -> MessageRow {
-        let headers = receiver::KeptHeaders::from_text(message.headers.clone());
-        MessageRow {
-            id: InboxMessageId::from_u64(message.number).to_string(),
-            source,
-            event: headers.get(wire::headers::FANFARE_EVENT).unwrap_or("webhook").to_owned(),
-            message_id: message.message_id.clone().unwrap_or_default(),
-            duplicates: message.duplicates,
-            conflicts: message.conflicts,
-            bytes: message.body_length,
-            at: When::of(message.received_at, now),
-        }
-    }
-}
-
 impl When {
-    fn of(at: Timestamp, now: Timestamp) -> When {
+    pub(super) fn of(at: Timestamp, now: Timestamp) -> When {
         let seconds = now.duration_since(at).as_secs();
         let ago = match seconds {
             ..5 => "just now".to_owned(),

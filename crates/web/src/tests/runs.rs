@@ -12,18 +12,18 @@ use super::world::World;
 use crate::{Limits, WebSettings};
 
 /// An inbox with one source, `Shop`, and messages from it.
-pub(super) struct Inbox {
-    pub(super) world: World,
+pub(crate) struct Inbox {
+    pub(crate) world: World,
     path: String,
-    pub(super) messages: Vec<String>,
+    pub(crate) messages: Vec<String>,
 }
 
 impl Inbox {
-    pub(super) async fn with(messages: usize) -> Inbox {
+    pub(crate) async fn with(messages: usize) -> Inbox {
         Inbox::of(World::new().await, messages).await
     }
 
-    pub(super) async fn of(world: World, messages: usize) -> Inbox {
+    pub(crate) async fn of(world: World, messages: usize) -> Inbox {
         let keys = json!([secret().reveal().as_str()]);
         let made = world.post("/api/v1/sources", json!({"name": "Shop", "keys": keys})).await.is(201);
         let path = made["path"].as_str().unwrap().to_owned();
@@ -38,7 +38,7 @@ impl Inbox {
         inbox
     }
 
-    pub(super) async fn receive(&self, id: &str, headers: &[(&str, &str)], body: &str) {
+    pub(crate) async fn receive(&self, id: &str, headers: &[(&str, &str)], body: &str) {
         let now = self.world.context.clock.now().as_second();
         let signature = Signer::new([secret()]).unwrap().sign(WebhookId::new(id).unwrap(), now, body.as_bytes());
         let request = Request::post(&self.path).header("webhook-id", id).header("webhook-timestamp", now);
@@ -47,7 +47,7 @@ impl Inbox {
         self.world.receive(request).await;
     }
 
-    pub(super) async fn handler(&self, name: &str, ends: Vec<RunState>) {
+    pub(crate) async fn handler(&self, name: &str, ends: Vec<RunState>) {
         self.world.handled(name, &self.messages, ends).await;
     }
 

@@ -13,6 +13,7 @@ use store::{Inbox, MessageFilter};
 use store_sqlite::SqliteStore;
 use wire::AccountId;
 
+use super::labels::SourceLabels;
 use super::message::{BodyText, MessageJson};
 use super::which::WhichArgs;
 use crate::cli::AccountArg;
@@ -57,7 +58,8 @@ enum Whereto {
 pub(super) async fn run(args: ExportArgs) -> anyhow::Result<()> {
     let store = args.database.open_to_read()?;
     let account = the_account(&store, args.account.account).await?.id;
-    let filter = args.which.filter(&store, account).await?;
+    let labels = SourceLabels::read(&store, account, &args.database).await?;
+    let filter = args.which.filter(&store, account, &labels).await?;
     let mut whereto = args.output.as_deref().map_or(Ok(Whereto::Stdout), create)?;
     let exported = export(&store, account, filter, &mut whereto).await;
     let exported = exported.and_then(|count| whereto.finish().map(|()| count));

@@ -5,16 +5,11 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use receiver::KeptHeaders;
-use receiver::reading::{self, Reading};
 use serde::Serialize;
-use store::{Inbox, Message, MessageContent};
-use store_sqlite::SqliteStore;
-use wire::{AccountId, InboxMessageId};
+use store::{Message, MessageContent};
+use wire::InboxMessageId;
 
 use crate::output::instant;
-
-/// A larger body is not read for the sake of one cell of a list.
-const BODY_BYTES_READ_MAX: u64 = 256 * 1024;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,27 +73,4 @@ impl From<Message> for MessageJson {
             },
         }
     }
-}
-
-/// What a message with its body says; `None` where its content is gone.
-pub(super) fn read(message: &Message) -> Option<Reading> {
-    let headers = KeptHeaders::from_text(message.headers.clone());
-    (message.content == MessageContent::Kept).then(|| reading::read(&headers, &message.body, None))
-}
-
-/// The event of a message of a list, which has no body yet.
-pub(super) async fn event_of(
-    store: &SqliteStore,
-    account: AccountId,
-    message: &Message,
-) -> anyhow::Result<Option<String>> {
-    let headers = KeptHeaders::from_text(message.headers.clone());
-    if let Some(event) = headers.get(wire::headers::FANFARE_EVENT) {
-        return Ok(Some(event.to_owned()));
-    }
-    if message.content != MessageContent::Kept || message.body_length > BODY_BYTES_READ_MAX {
-        return Ok(None);
-    }
-    let whole = store.message(account, message.number).await?;
-    Ok(whole.as_ref().and_then(read).and_then(|reading| reading.event().map(str::to_owned)))
 }

@@ -12,6 +12,7 @@ use store::{Act, Audit, Clock, Inbox, MessageFilter, RunOrder, RunPiece, RunScop
 use store_sqlite::SqliteStore;
 use wire::{AccountId, InboxMessageId};
 
+use super::labels::SourceLabels;
 use super::runs::State;
 use super::which::WhichArgs;
 use crate::cli::AccountArg;
@@ -124,7 +125,8 @@ async fn begin(act: Act, scope: ScopeArgs, spacing: Duration, rest: RestArgs) ->
     }
     let store = rest.database.open_existing()?;
     let account = the_account(&store, rest.account.account).await?.id;
-    let order = Order { act, account, scopes: scope.read(&store, account).await?, spacing };
+    let labels = SourceLabels::read(&store, account, &rest.database).await?;
+    let order = Order { act, account, scopes: scope.read(&store, account, &labels).await?, spacing };
     let total = order.count(&store).await?;
     if total > 0 && !rest.yes && !order.is_wanted(total)? {
         output::say("nothing was changed");
@@ -147,7 +149,12 @@ async fn begin(act: Act, scope: ScopeArgs, spacing: Duration, rest: RestArgs) ->
 }
 
 impl ScopeArgs {
-    async fn read(self, store: &SqliteStore, account: AccountId) -> anyhow::Result<Vec<RunScope>> {
+    async fn read(
+        self,
+        store: &SqliteStore,
+        account: AccountId,
+        labels: &SourceLabels,
+    ) -> anyhow::Result<Vec<RunScope>> {
         let handlers = match self.handler {
             Some(name) => vec![find_handler(store, account, &name).await?],
             None => store.handlers(account).await?.into_iter().map(|standing| standing.handler).collect(),
@@ -155,7 +162,7 @@ impl ScopeArgs {
         if let Some(id) = self.message {
             store.message(account, id.as_u64()).await?.with_context(|| format!("there is no message {id}"))?;
         }
-        let MessageFilter { source, from, to } = self.which.filter(store, account).await?;
+        let MessageFilter { source, from, to } = self.which.filter(store, account, labels).await?;
         let (message, standing) = (self.message.map(|id| id.as_u64()), self.state.map(RunStanding::from));
         let scope = |handler| RunScope { handler, message, source, standing, from, to };
         Ok(handlers.into_iter().map(scope).collect())

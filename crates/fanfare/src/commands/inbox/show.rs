@@ -8,7 +8,8 @@ use serde_json::Value;
 use store::{Inbox, PAGE_SIZE_MAX, RunFilter, Runs};
 use wire::InboxMessageId;
 
-use super::message::{BodyText, MessageJson, read};
+use super::labels::SourceLabels;
+use super::message::{BodyText, MessageJson};
 use super::runs::RunRow;
 use crate::cli::AccountArg;
 use crate::database::{DatabaseArgs, the_account};
@@ -48,14 +49,15 @@ pub(super) async fn run(args: ShowArgs) -> anyhow::Result<()> {
     let filter = RunFilter { message: Some(message.number), ..RunFilter::default() };
     let runs = store.runs(account, filter, None, PAGE_SIZE_MAX).await?.items;
     let runs: Vec<_> = runs.into_iter().map(RunRow::from).collect();
-    let said = read(&message);
+    let labels = SourceLabels::read(&store, account, &args.database).await?;
+    let (said, source_name) = (labels.reading(&message), labels.name(message.source));
     let reading = said.as_ref().map(|reading| without_body(reading.to_json(&message.body)));
     let body = BodyText::take(&mut message);
     let detail = MessageDetail { message: message.into(), body, reading, runs };
     if args.json {
         return output::print_json(&detail);
     }
-    print(&detail, said.as_ref())
+    print(&detail, &source_name, said.as_ref())
 }
 
 /// The body stands beside it.
@@ -66,11 +68,11 @@ fn without_body(mut reading: Value) -> Value {
     reading
 }
 
-fn print(detail: &MessageDetail, said: Option<&Reading>) -> anyhow::Result<()> {
+fn print(detail: &MessageDetail, source_name: &str, said: Option<&Reading>) -> anyhow::Result<()> {
     let MessageJson { id, source, message_id, headers, received_at, duplicates, conflicts, .. } = &detail.message;
     line("message", id);
     line("received", received_at);
-    line("source", source);
+    line("source", &if source_name == source { source.clone() } else { format!("{source_name}, {source}") });
     line("sender's id", message_id.as_deref().unwrap_or("none"));
     line("copies", &format!("{}, of which {conflicts} with other content", duplicates + 1));
     for (name, value) in headers {
@@ -110,7 +112,13 @@ fn print_webinar(webinar: &WebinarEvent) {
         line("session", &session_text(session));
     }
     for repair in &webinar.repairs {
-        line("repaired", &format!("{}: {}", repair.pointer, repair.what));
+        line(
+            "repaired",
+            &match repair.pointer.as_str() {
+                "" => format!("the body {}", repair.what),
+                pointer => format!("{pointer}: {}", repair.what),
+            },
+        );
     }
 }
 

@@ -1,12 +1,12 @@
 //! Which messages a command is about.
 
-use anyhow::bail;
 use clap::Args;
 use jiff::Timestamp;
-use receiver::Source;
-use store::{Inbox, MessageFilter};
+use store::MessageFilter;
 use store_sqlite::SqliteStore;
-use wire::{AccountId, SourceId};
+use wire::AccountId;
+
+use super::labels::SourceLabels;
 
 /// Messages by where they came in and when.
 #[derive(Debug, Args)]
@@ -27,32 +27,16 @@ impl WhichArgs {
         self.source.is_none() && self.from.is_none() && self.to.is_none()
     }
 
-    pub(super) async fn filter(&self, store: &SqliteStore, account: AccountId) -> anyhow::Result<MessageFilter> {
+    pub(super) async fn filter(
+        &self,
+        store: &SqliteStore,
+        account: AccountId,
+        labels: &SourceLabels,
+    ) -> anyhow::Result<MessageFilter> {
         let source = match &self.source {
-            Some(text) => Some(find_source(store, account, text).await?),
+            Some(text) => Some(labels.find(store, account, text).await?),
             None => None,
         };
         Ok(MessageFilter { source, from: self.from, to: self.to })
     }
-}
-
-/// A source by its id or its name.
-async fn find_source(store: &SqliteStore, account: AccountId, text: &str) -> anyhow::Result<SourceId> {
-    if let Ok(id) = text.parse() {
-        return Ok(id);
-    }
-    let known = store.sources(account).await?;
-    if let Some(source) = known.iter().find(|source| source.name == text) {
-        return Ok(source.id);
-    }
-    // One of the settings file is known here by what came from it alone.
-    let id = Source::id_of_name(account, text);
-    let filter = MessageFilter { source: Some(id), ..MessageFilter::default() };
-    if store.messages(account, filter, None, 1).await?.items.is_empty() {
-        bail!(
-            "{text:?} is neither a source's id nor its name, or nothing has come from it yet; fanfare inbox list shows \
-             where messages came in"
-        );
-    }
-    Ok(id)
 }
