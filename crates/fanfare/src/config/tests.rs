@@ -61,7 +61,10 @@ fn a_file_may_set_everything_an_option_can() {
     );
     assert_eq!(settings.rule_updates, RuleUpdate::Announced);
     assert_eq!(settings.disable_after.as_secs(), 7 * 24 * 3600);
-    assert_eq!(WHOLE.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key).collect::<Vec<_>>(), KEYS);
+    assert_eq!(
+        WHOLE.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key).collect::<Vec<_>>(),
+        OWN_KEYS
+    );
 }
 
 #[test]
