@@ -1,5 +1,7 @@
 //! A sender of unique signed messages over a fixed number of kept-alive connections: what the inbox is measured with.
 
+mod content;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +21,8 @@ use wire::{FanOutId, MessageId, ParticipantNumber, Signer, SigningSecret};
 
 use crate::clock::SystemClock;
 use crate::output;
+use content::Content;
+pub(super) use content::ContentKind;
 
 /// What to send, where.
 #[derive(Debug, Args)]
@@ -38,10 +42,14 @@ pub(crate) struct LoadArgs {
     /// Over how many connections.
     #[arg(long)]
     connections: usize,
+    /// What they say.
+    #[arg(long, value_enum, default_value_t)]
+    content: ContentKind,
 }
 
 /// What the client saw.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Seen {
     /// Answers of 200.
     pub(super) accepted: u64,
@@ -49,7 +57,11 @@ pub(super) struct Seen {
     pub(super) answer_micros_p50: u32,
     /// 99th percentile of the same.
     pub(super) answer_micros_p99: u32,
+    /// The longest of all.
+    pub(super) answer_micros_max: u32,
 }
+
+const FAN_OUT: FanOutId = FanOutId::from_bytes([3; 16]);
 
 /// What the connections share.
 struct Shared {
@@ -58,9 +70,8 @@ struct Shared {
     signer: Signer,
     path: String,
     host: String,
+    content: Content,
 }
-
-const BODY_BYTES: usize = 900;
 
 pub(super) async fn run(args: LoadArgs) -> anyhow::Result<()> {
     let secret: SigningSecret = args.secret.parse().context("--secret")?;
@@ -70,6 +81,7 @@ pub(super) async fn run(args: LoadArgs) -> anyhow::Result<()> {
         signer: Signer::new([secret])?,
         path: args.path,
         host: args.address.to_string(),
+        content: Content::new(args.content, args.messages)?,
     });
     let senders: Vec<_> = (0..args.connections).map(|_| tokio::spawn(send(args.address, shared.clone()))).collect();
     let mut micros = Vec::new();
@@ -82,6 +94,7 @@ pub(super) async fn run(args: LoadArgs) -> anyhow::Result<()> {
         accepted: micros.len() as u64,
         answer_micros_p50: quantile(0.5),
         answer_micros_p99: quantile(0.99),
+        answer_micros_max: micros.last().copied().unwrap_or(0),
     })
 }
 
@@ -103,20 +116,18 @@ async fn send(address: SocketAddr, shared: Arc<Shared>) -> anyhow::Result<Vec<u3
 }
 
 async fn send_one(sender: &mut SendRequest<Full<Bytes>>, shared: &Shared, number: u64) -> anyhow::Result<()> {
-    let mut body =
-        format!("{{\"name\":\"Participant {number}\",\"email\":\"participant{number}@example.com\",\"fill\":\"");
-    body.extend(std::iter::repeat_n('x', BODY_BYTES.saturating_sub(body.len() + 2)));
-    body.push_str("\"}");
-    let id = MessageId::new(FanOutId::from_bytes([3; 16]), ParticipantNumber::new(number)?).text();
+    let body = shared.content.body(number)?;
+    let id = MessageId::new(FAN_OUT, ParticipantNumber::new(number)?).text();
     let now = SystemClock.now().as_second();
-    let signature = shared.signer.sign(&id, now, body.as_bytes());
-    let request = Request::post(shared.path.as_str())
+    let signature = shared.signer.sign(&id, now, &body);
+    let mut request = Request::post(shared.path.as_str())
         .header("host", &shared.host)
         .header("content-type", "application/json")
         .header(wire::headers::WEBHOOK_ID, id.as_str())
         .header(wire::headers::WEBHOOK_TIMESTAMP, now)
         .header(wire::headers::WEBHOOK_SIGNATURE, signature)
         .body(Full::new(Bytes::from(body)))?;
+    shared.content.add_headers(number, request.headers_mut());
     sender.ready().await?;
     let response = sender.send_request(request).await?;
     let status = response.status();

@@ -94,9 +94,16 @@ impl Meter {
 
 /// What was used between start and stop.
 pub(super) struct Reading {
-    seconds: f64,
+    pub(super) seconds: f64,
     cpu: Duration,
     peak: u64,
+}
+
+impl Reading {
+    /// This time, but CPU and memory up to a later reading: of what was left to do when the time was over.
+    pub(super) fn with_cost_until(&self, later: &Reading) -> Reading {
+        Reading { seconds: self.seconds, ..*later }
+    }
 }
 
 impl Figures {
@@ -105,6 +112,12 @@ impl Figures {
         if as_json {
             return output::print_json(self);
         }
+        print_rows(&self.rows());
+        Ok(())
+    }
+
+    /// For a table: what, and how much.
+    pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
         let mut rows = vec![
             ("rate", format!("{:.0} /s ({} in {:.1} s)", self.per_second, self.units, self.seconds)),
             ("CPU", format!("{:.1} µs each, of the measured process", self.cpu_micros_per_unit)),
@@ -123,10 +136,14 @@ impl Figures {
         if let Some(millis) = self.publish_millis {
             rows.insert(0, ("publish", format!("{millis:.2} ms until it was on disk and answered")));
         }
-        for (name, value) in rows {
-            output::print_line(&format!("{name:<12} {value}"));
-        }
-        Ok(())
+        rows
+    }
+}
+
+/// A table on stdout.
+pub(super) fn print_rows(rows: &[(&'static str, String)]) {
+    for (name, value) in rows {
+        output::print_line(&format!("{name:<12} {value}"));
     }
 }
 

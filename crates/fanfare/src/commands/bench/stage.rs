@@ -24,6 +24,7 @@ pub(super) struct Stage<'a> {
 }
 
 const MANGO: MangoId = MangoId::from_bytes([1; 12]);
+pub(super) const MANGO_NAME: &str = "Bench";
 const ENROL_AT_ONCE: u64 = 1_000;
 
 impl Stage<'_> {
@@ -34,7 +35,7 @@ impl Stage<'_> {
         let timezone = "Asia/Kolkata".into();
         let account = Account { id: self.account, name: "Bench".into(), timezone, created_at: now };
         self.store.create_account(account, key).await?;
-        self.store.create_mango(self.account, Mango { id: MANGO, name: "Bench".into(), created_at: now }).await?;
+        self.store.create_mango(self.account, Mango { id: MANGO, name: MANGO_NAME.into(), created_at: now }).await?;
         let progress = Progress::start("participants", participants);
         let zones = Zones::bundled();
         let mut enrolled = 0;
@@ -67,17 +68,11 @@ impl Stage<'_> {
         Ok(EndpointId::from_bytes(id))
     }
 
-    /// A version of the one series, from 1. Two sessions make a body of about 900 bytes.
+    /// A version of the one series, from 1.
     pub(super) fn version(&self, number: u32) -> anyhow::Result<SaveSeries> {
         let zones = Zones::bundled();
-        let draft: SeriesDraft = serde_json::from_value(serde_json::json!({
-            "title": "Introduction to Digital Marketing", "link": "https://meet.google.com/abc-defg-hij",
-            "timezone": "Asia/Kolkata", "start": "2026-12-04T15:30", "durationMinutes": 60,
-            "recurrence": "FREQ=WEEKLY;COUNT=2", "mangoes": [MANGO.to_string()],
-        }))?;
-        let series = Series::parse(SeriesId::from_bytes([2; 12]), draft, &zones)
-            .map_err(|invalid| anyhow::anyhow!("{:?}", invalid.errors()))?;
-        let part = SeriesPart::render(series.sessions(), &["Bench"]);
+        let series = series(&zones)?;
+        let part = SeriesPart::render(series.sessions(), &[MANGO_NAME]);
         let now = SystemClock.now();
         let event = NewEvent {
             id: EventId::from_bytes(chance().id_bytes(now)),
@@ -110,16 +105,31 @@ fn chance() -> &'static dyn Chance {
     &SystemChance
 }
 
+/// The one series. Two sessions make a body of about 900 bytes.
+pub(super) fn series(zones: &Zones) -> anyhow::Result<Series> {
+    let draft: SeriesDraft = serde_json::from_value(serde_json::json!({
+        "title": "Introduction to Digital Marketing", "link": "https://meet.google.com/abc-defg-hij",
+        "timezone": "Asia/Kolkata", "start": "2026-12-04T15:30", "durationMinutes": 60,
+        "recurrence": "FREQ=WEEKLY;COUNT=2", "mangoes": [MANGO.to_string()],
+    }))?;
+    Series::parse(SeriesId::from_bytes([2; 12]), draft, zones)
+        .map_err(|invalid| anyhow::anyhow!("{:?}", invalid.errors()))
+}
+
 fn member(number: u64, zones: &Zones) -> anyhow::Result<NewMember> {
+    Ok(NewMember { participant: participant(number, zones)?, attributes: None })
+}
+
+/// Somebody whom no other number is.
+pub(super) fn participant(number: u64, zones: &Zones) -> anyhow::Result<Participant> {
     let zone = ["Asia/Kolkata", "Europe/London", "America/New_York", ""][(number % 4) as usize];
     let phone = format!("+9198{number:08}");
-    let participant = Participant::parse(
+    Participant::parse(
         &format!("Participant {number}"),
         &format!("participant{number}@example.com"),
         &phone,
         zone,
         zones,
     )
-    .map_err(|invalid| anyhow::anyhow!("{:?}", invalid.errors()))?;
-    Ok(NewMember { participant, attributes: None })
+    .map_err(|invalid| anyhow::anyhow!("{:?}", invalid.errors()))
 }
