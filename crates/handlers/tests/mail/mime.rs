@@ -122,7 +122,7 @@ fn decoded_words(value: &str) -> String {
     for word in value.split(' ') {
         let text = word.strip_prefix("=?utf-8?b?").and_then(|rest| rest.strip_suffix("?="));
         let text = text.map(|digits| String::from_utf8(STANDARD.decode(digits).unwrap()).unwrap());
-        if !decoded.is_empty() && !(was_word && text.is_some()) {
+        if !(decoded.is_empty() || was_word && text.is_some()) {
             decoded.push(' ');
         }
         was_word = text.is_some();

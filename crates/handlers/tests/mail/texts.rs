@@ -76,7 +76,7 @@ async fn a_language_has_its_own_words_names_and_formats() {
     let mail = world.mail_for(announcement(&[session("a", FRIDAY)])).await;
     assert_eq!(mail.header("Subject"), "Design clinic: 15 मार्च 2024");
     assert_eq!(mail.text(), "नमस्ते Bo");
-    let kinds: Vec<&str> = mail.parts.iter().map(|part| part.kind()).collect();
+    let kinds: Vec<&str> = mail.parts.iter().map(super::mime::Part::kind).collect();
     assert!(!kinds.iter().any(|kind| kind.starts_with("text/html")), "{kinds:?}");
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use handlers::sql::{Dialect, ForEach, SqlHandler, SqlPrefix, SqlSettings, SqlTarget, SqlWork, Statement};
 use handlers::{Handler, Job, RunFailure};
-use receiver::{HandlerRules, HandlerStart};
+use receiver::HandlerRules;
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 

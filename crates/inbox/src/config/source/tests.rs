@@ -71,7 +71,7 @@ fn path_event_and_limits_are_read() {
     assert_eq!(source.path().as_str(), PATH);
     assert_eq!(source.event(), Some("webinar.created.recurring"));
     assert_eq!(source.body_bytes_max(), Some(65_536));
-    assert_eq!(source.rate().map(|rate| rate.webhooks()), Some(100));
+    assert_eq!(source.rate().map(SourceRate::webhooks), Some(100));
     let as_url = good(&format!("name = \"x\"\npreset = \"path\"\npath = \"/in/{PATH}\""));
     assert_eq!(as_url.path().as_str(), PATH);
 }
