@@ -70,7 +70,10 @@ async fn settings_with_a_mistake_start_nothing_and_are_told_by_line() {
 fn the_example_is_under_twenty_lines_and_its_documentation_is_the_example() {
     let example = include_str!("../examples/own_app.rs");
     let main = example.split("async fn greet").next().unwrap();
-    let lines = main.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("//!") && !line.starts_with("#!")).count();
+    let lines = main
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.starts_with("//!") && !line.starts_with("#!"))
+        .count();
     assert!(lines < 20, "{lines}");
     let documentation = include_str!("../../../docs/receiving/library.md");
     assert!(documentation.contains(example.trim()), "docs/receiving/library.md shows another example");

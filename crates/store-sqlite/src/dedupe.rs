@@ -24,6 +24,9 @@ const KEEP: &str = "insert into message (account, source, dedupe_key, digest, me
 const TAKE_SLOT: &str = "insert into message_seen (fingerprint, number) values (?1, ?2)
     on conflict (fingerprint) do update set number = excluded.number";
 
+/// The bits of a slot in which neighbours differ.
+const NEIGHBOURS: u64 = 0xffff;
+
 /// Keeps a message, or counts it as a copy of the one it repeats. It fails without a trace.
 pub(crate) fn accept(connection: &Connection, message: &Verified, window: DedupeWindow) -> StoreResult<Acceptance> {
     let (fingerprint, source, digest) = (fingerprint(message), message.source(), message.content_digest());
@@ -83,13 +86,14 @@ fn note_duplicate(connection: &Connection, message: &Verified, (of, is_same): (i
     Ok(Acceptance::Duplicate { of: of.unsigned_abs(), content })
 }
 
-/// Where a message's repetition is looked for: the first 64 bits of a SHA-256, so that nobody can aim at another's place.
+/// Where a message's repetition is looked for: 48 bits of a SHA-256, so that nobody can aim at another's place, and the last
+/// 16 of the slot, by which ids that follow each other are neighbours: one commit then writes few pages.
 fn fingerprint(message: &Verified) -> i64 {
     let mut context = Context::new(&SHA256);
     context.update(&message.account().as_u32().to_be_bytes());
     context.update(message.source().as_bytes());
-    context.update(&message.dedupe_slot().to_be_bytes());
+    context.update(&(message.dedupe_slot() & !NEIGHBOURS).to_be_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&context.finish().as_ref()[..8]);
-    i64::from_be_bytes(first)
+    (u64::from_be_bytes(first) & !NEIGHBOURS | message.dedupe_slot() & NEIGHBOURS).cast_signed()
 }
