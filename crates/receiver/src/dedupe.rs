@@ -84,12 +84,17 @@ impl DedupeKey {
         }
     }
 
-    /// Where a store looks for a message of this key: a hash of it.
+    /// Where a store looks for a message of this key: a hash of it. Of an id the last two characters stand as they are in
+    /// the last 16 bits, since many senders count there: ids that follow each other are neighbours on the disk.
     #[must_use]
     pub fn slot(&self) -> u64 {
-        let mut first = [0; 8];
-        first.copy_from_slice(&sha256(self.as_bytes())[..8]);
-        u64::from_be_bytes(first)
+        match self.as_bytes() {
+            [tag, start @ .., last_but_one, last] if *tag == Tag::Id as u8 => {
+                let end = u64::from(u16::from_be_bytes([*last_but_one, *last]));
+                first_of_hash(start) & !0xffff | end
+            }
+            other => first_of_hash(other),
+        }
     }
 
     /// The key as stores keep it.
@@ -137,6 +142,12 @@ impl ContentDigest {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+}
+
+fn first_of_hash(bytes: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&sha256(bytes)[..8]);
+    u64::from_be_bytes(first)
 }
 
 fn sha256(bytes: &[u8]) -> [u8; SHA256_OUTPUT_LEN] {

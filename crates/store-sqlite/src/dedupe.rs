@@ -6,7 +6,7 @@ mod sweep;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use receiver::Verified;
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use store::{Acceptance, DedupeWindow, DuplicateContent, FanOutPlace, StoreResult};
 
 use crate::columns::{find, millis, number, run};
@@ -15,31 +15,42 @@ use crate::columns::{find, millis, number, run};
 pub(crate) use sweep::KEYS;
 pub(crate) use sweep::forget_keys;
 
-pub(crate) const SEEN: &str = "select m.number, m.digest = ?6 from message_seen as s
-    join message as m on m.number = s.number
-    where s.fingerprint = ?1 and m.account = ?2 and m.source = ?3 and m.dedupe_key = ?4 and m.received_at >= ?5";
-const KEEP: &str = "insert into message (account, source, dedupe_key, digest, message_id, headers, received_at,
+// Two queries: most messages are new, and need the first alone.
+pub(crate) const SEEN: &str = "select number from message_seen where fingerprint = ?1";
+pub(crate) const KNOWN: &str = "select account, source, dedupe_key, received_at, digest from message where number = ?1";
+pub(crate) const KEEP: &str =
+    "insert into message (account, source, dedupe_key, digest, message_id, headers, received_at,
                                         fan_out, fan_out_index, fan_out_total, body)
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-const TAKE_SLOT: &str = "insert into message_seen (fingerprint, number) values (?1, ?2)
+pub(crate) const TAKE_SLOT: &str = "insert into message_seen (fingerprint, number) values (?1, ?2)
     on conflict (fingerprint) do update set number = excluded.number";
+
+/// The bits of a slot in which neighbours differ.
+const NEIGHBOURS: u64 = 0xffff;
 
 /// Keeps a message, or counts it as a copy of the one it repeats. It fails without a trace.
 pub(crate) fn accept(connection: &Connection, message: &Verified, window: DedupeWindow) -> StoreResult<Acceptance> {
-    let (fingerprint, source, digest) = (fingerprint(message), message.source(), message.content_digest());
-    let values = (
-        fingerprint,
-        number(message.account()),
-        source.as_bytes(),
-        message.dedupe_key().as_bytes(),
-        millis(window.begin(message.received_at())),
-        digest.as_bytes(),
-    );
-    let seen = find(connection, SEEN, values, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)))?;
-    match seen {
-        Some((of, is_same)) => note_duplicate(connection, message, (of, is_same)),
-        None => keep(connection, message, fingerprint),
+    let fingerprint = fingerprint(message);
+    let newest = find(connection, SEEN, [fingerprint], |row| row.get::<_, i64>(0))?;
+    let repeated = match newest {
+        Some(number) => find(connection, KNOWN, [number], |row| compare(row, message, window))?.flatten(),
+        None => None,
+    };
+    match (newest, repeated) {
+        (Some(of), Some(content)) => note_duplicate(connection, message, of, content),
+        _ => keep(connection, message, fingerprint),
     }
+}
+
+/// Whether a message repeats the one of this row, and how it compares with that.
+fn compare(row: &Row<'_>, message: &Verified, window: DedupeWindow) -> rusqlite::Result<Option<DuplicateContent>> {
+    let is_repeated = row.get::<_, i64>(0)? == number(message.account())
+        && row.get_ref(1)?.as_blob()? == message.source().as_bytes()
+        && row.get_ref(2)?.as_blob()? == message.dedupe_key().as_bytes()
+        && row.get::<_, i64>(3)? >= millis(window.begin(message.received_at()));
+    let is_same = row.get_ref(4)?.as_blob()? == message.content_digest().as_bytes();
+    let content = if is_same { DuplicateContent::Same } else { DuplicateContent::Different };
+    Ok(is_repeated.then_some(content))
 }
 
 fn keep(connection: &Connection, message: &Verified, fingerprint: i64) -> StoreResult<Acceptance> {
@@ -71,7 +82,13 @@ fn keep(connection: &Connection, message: &Verified, fingerprint: i64) -> StoreR
     Ok(Acceptance::Stored(kept.unsigned_abs()))
 }
 
-fn note_duplicate(connection: &Connection, message: &Verified, (of, is_same): (i64, bool)) -> StoreResult<Acceptance> {
+fn note_duplicate(
+    connection: &Connection,
+    message: &Verified,
+    of: i64,
+    content: DuplicateContent,
+) -> StoreResult<Acceptance> {
+    let is_same = content == DuplicateContent::Same;
     run(
         connection,
         "insert into message_duplicate (account, number, copies, conflicts, last_at) values (?1, ?2, 1, ?3, ?4)
@@ -79,17 +96,17 @@ fn note_duplicate(connection: &Connection, message: &Verified, (of, is_same): (i
          set copies = copies + 1, conflicts = conflicts + excluded.conflicts, last_at = excluded.last_at",
         (number(message.account()), of, u8::from(!is_same), millis(message.received_at())),
     )?;
-    let content = if is_same { DuplicateContent::Same } else { DuplicateContent::Different };
     Ok(Acceptance::Duplicate { of: of.unsigned_abs(), content })
 }
 
-/// Where a message's repetition is looked for: the first 64 bits of a SHA-256, so that nobody can aim at another's place.
+/// Where a message's repetition is looked for: 48 bits of a SHA-256, so that nobody can aim at another's place, and the last
+/// 16 of the slot, by which ids that follow each other are neighbours: one commit then writes few pages.
 fn fingerprint(message: &Verified) -> i64 {
     let mut context = Context::new(&SHA256);
     context.update(&message.account().as_u32().to_be_bytes());
     context.update(message.source().as_bytes());
-    context.update(&message.dedupe_slot().to_be_bytes());
+    context.update(&(message.dedupe_slot() & !NEIGHBOURS).to_be_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&context.finish().as_ref()[..8]);
-    i64::from_be_bytes(first)
+    (u64::from_be_bytes(first) & !NEIGHBOURS | message.dedupe_slot() & NEIGHBOURS).cast_signed()
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use crate::migrate::{self, MIGRATIONS};
@@ -267,6 +268,7 @@ fn set_durable(connection: &Connection) -> rusqlite::Result<Result<(), OpenError
     switch_to_wal(connection)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(128);
+    plan_once(connection)?;
     let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     if journal != "wal" {
         return Ok(Err(OpenError::SettingRefused(format!("journal_mode={journal} instead of wal"))));
@@ -280,6 +282,12 @@ fn set_durable(connection: &Connection) -> rusqlite::Result<Result<(), OpenError
         }
     }
     Ok(Ok(()))
+}
+
+/// Has statements planned without regard to the values they are given. Else SQLite plans some of them anew for each call,
+/// which costs more than the call; without `analyze` it would gain nothing.
+pub(crate) fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// A new file becomes one with a write-ahead log. Of several processes that find it new at once only one can do that,
@@ -305,6 +313,7 @@ pub(crate) fn readable(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.set_prepared_statement_cache_capacity(64);
+    plan_once(&connection)?;
     Ok(connection)
 }
 

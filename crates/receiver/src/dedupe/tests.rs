@@ -27,6 +27,14 @@ fn a_long_id_is_hashed_whole() {
 }
 
 #[test]
+fn ids_that_follow_each_other_are_neighbours_and_no_two_meet() {
+    let slots: Vec<u64> = (10..100).map(|number| DedupeKey::of_message_id(&format!("msg_{number}")).slot()).collect();
+    assert!(slots.is_sorted_by(|earlier, later| earlier < later && later - earlier < 1 << 16), "{slots:x?}");
+    let others = ["msg_x10", "msg-10", "10", "1", ""].map(|id| DedupeKey::of_message_id(id).slot());
+    assert!(others.iter().all(|slot| slot.abs_diff(slots[0]) > 1 << 16), "{others:x?}");
+}
+
+#[test]
 fn ids_that_differ_only_in_case_are_two() {
     assert_ne!(DedupeKey::of_message_id("MSG_1"), DedupeKey::of_message_id("msg_1"));
 }

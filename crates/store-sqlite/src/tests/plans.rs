@@ -1,12 +1,13 @@
 //! Query plans: hot queries go through the index made for them, and the audience is merged, never sorted.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, StatementStatus};
 use store::RunStanding;
 use webinar::{MangoId, SeriesId};
 use wire::AccountId;
 
 use super::Disk;
 use crate::audience::Audience;
+use crate::open::plan_once;
 use crate::{
     agendas, arrivals, audit, backlog, catalog, dedupe, due, erasures, failures, inbox, journal, lanes, notices,
     replays, rules, runs, secrets, subscriptions, upkeep,
@@ -102,7 +103,8 @@ fn secrets_are_found_by_endpoint_and_the_expired_by_their_end() {
 #[test]
 fn the_inbox_finds_duplicates_and_lists_by_index() {
     let plans = Plans::new();
-    plans.of(dedupe::SEEN).goes_by(&["s USING INTEGER PRIMARY KEY", "m USING INTEGER PRIMARY KEY"]);
+    plans.of(dedupe::SEEN).goes_by(&["message_seen USING INTEGER PRIMARY KEY"]);
+    plans.of(dedupe::KNOWN).goes_by(&["message USING INTEGER PRIMARY KEY"]);
     plans.of(dedupe::KEYS).goes_by(&["message_seen USING INTEGER PRIMARY KEY (rowid>?)"]);
     plans.of(&inbox::messages_sql()).goes_by(&["m USING INDEX message_by_account", "d USING PRIMARY KEY"]);
 }
@@ -211,6 +213,38 @@ fn audience(mangoes: u8, excluded: u8) -> Audience {
     }
 }
 
+#[test]
+fn what_is_asked_for_each_message_is_planned_once() {
+    let plans = Plans::new();
+    plans.connection.execute_batch("pragma foreign_keys = off; pragma ignore_check_constraints = on").unwrap();
+    for sql in [
+        dedupe::SEEN,
+        dedupe::KNOWN,
+        dedupe::KEEP,
+        dedupe::TAKE_SLOT,
+        runs::HELD,
+        runs::NEWEST,
+        runs::SETTLE,
+        runs::NOTE_HANDLED,
+        &runs::due_sql(),
+        &runs::fresh_sql(),
+        lanes::ANY_DUE,
+        lanes::DUE_RETRIES,
+        lanes::SEGMENTS_BEYOND,
+    ] {
+        let mut statement = plans.connection.prepare(sql).unwrap();
+        for round in 1..=3 {
+            for place in 1..=statement.parameter_count() {
+                statement.raw_bind_parameter(place, round).unwrap();
+            }
+            let mut rows = statement.raw_query();
+            // Values of the wrong kind are refused after the plan was made.
+            while let Ok(Some(_)) = rows.next() {}
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
+    }
+}
+
 /// What may be walked through: results of subqueries whose own plans are looked at.
 const SUBQUERIES: [&str; 5] = ["person", "work", "CONSTANT ROW", "(subquery", "json_each"];
 
@@ -229,7 +263,9 @@ impl Plans {
     fn new() -> Plans {
         let disk = Disk::new();
         drop(disk.open());
-        Plans { connection: disk.other(), _disk: disk }
+        let connection = disk.other();
+        plan_once(&connection).unwrap();
+        Plans { connection, _disk: disk }
     }
 
     /// The plan of a query, which may neither walk through a table nor sort.

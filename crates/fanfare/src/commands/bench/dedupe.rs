@@ -50,11 +50,28 @@ struct Compared {
     keys: u64,
     bytes_per_key: f64,
     fill_seconds: f64,
-    /// CPU of each round, the log moved into the file and all.
-    empty_cpu_micros: Vec<f64>,
-    full_cpu_micros: Vec<f64>,
-    empty_per_second: Vec<f64>,
-    full_per_second: Vec<f64>,
+    series: Vec<Series>,
+}
+
+/// One kind of message into one of the databases.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Series {
+    database: &'static str,
+    ids: Ids,
+    /// CPU in each round, the log moved into the file and all.
+    cpu_micros: Vec<f64>,
+    per_second: Vec<f64>,
+}
+
+/// What the ids of messages look like.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Ids {
+    /// Each the one after the last, as a fan-out's are.
+    Counted,
+    /// None like another, as hashes are.
+    Random,
 }
 
 pub(super) async fn run(args: DedupeArgs) -> anyhow::Result<()> {
@@ -75,19 +92,24 @@ pub(super) async fn run(args: DedupeArgs) -> anyhow::Result<()> {
         keys: args.keys,
         bytes_per_key: file_size(&full)?.saturating_sub(bytes_before) as f64 / args.keys as f64,
         fill_seconds: started.elapsed().as_secs_f64(),
-        empty_cpu_micros: Vec::new(),
-        full_cpu_micros: Vec::new(),
-        empty_per_second: Vec::new(),
-        full_per_second: Vec::new(),
+        series: Vec::new(),
     };
-    let sender = Sender::new()?;
+    for ids in [Ids::Counted, Ids::Random] {
+        compared.series.extend(["empty", "full"].map(|database| Series {
+            database,
+            ids,
+            cpu_micros: Vec::new(),
+            per_second: Vec::new(),
+        }));
+    }
+    let mut sender = Sender::new()?;
     for _ in 0..ROUNDS {
-        let figures = accept_all(&empty_store, &empty, sender.messages(args.messages)?).await?;
-        compared.empty_cpu_micros.push(figures.cpu_micros_per_unit);
-        compared.empty_per_second.push(figures.per_second);
-        let figures = accept_all(&full_store, &full, sender.messages(args.messages)?).await?;
-        compared.full_cpu_micros.push(figures.cpu_micros_per_unit);
-        compared.full_per_second.push(figures.per_second);
+        for series in &mut compared.series {
+            let (store, path) = if series.database == "full" { (&full_store, &full) } else { (&empty_store, &empty) };
+            let figures = accept_all(store, path, sender.messages(series.ids, args.messages)?).await?;
+            series.cpu_micros.push(figures.cpu_micros_per_unit);
+            series.per_second.push(figures.per_second);
+        }
     }
     print(&compared, args.json)
 }
@@ -98,12 +120,10 @@ fn print(compared: &Compared, as_json: bool) -> anyhow::Result<()> {
     }
     let Compared { keys, bytes_per_key, fill_seconds, .. } = compared;
     output::print_line(&format!("{:<12} {keys}, {bytes_per_key:.1} bytes each, filled in {fill_seconds:.0} s", "keys"));
-    for (name, cpu, rates) in [
-        ("empty", &compared.empty_cpu_micros, &compared.empty_per_second),
-        ("full", &compared.full_cpu_micros, &compared.full_per_second),
-    ] {
+    for Series { database, ids, cpu_micros, per_second } in &compared.series {
         let told = |figures: &[f64]| figures.iter().map(|figure| format!("{figure:.1}")).collect::<Vec<_>>().join(", ");
-        output::print_line(&format!("{name:<12} {} µs of CPU each; {} /s", told(cpu), told(rates)));
+        let (cpu, rates) = (told(cpu_micros), told(per_second));
+        output::print_line(&format!("{database:<12} ids {ids:?}: {cpu} µs of CPU each; {rates} /s"));
     }
     Ok(())
 }
@@ -146,21 +166,27 @@ async fn accept_all(store: &SqliteStore, path: &Path, messages: Vec<Verified>) -
 struct Sender {
     source: Source,
     signer: Signer,
+    sent: u64,
 }
 
 impl Sender {
     fn new() -> anyhow::Result<Sender> {
         let secret = SigningSecret::from_random((&SystemChance as &dyn Chance).bytes());
         let scheme = Scheme::standard_webhooks([secret.reveal().as_str()])?;
-        Ok(Sender { source: Source::new(SOURCE, ACCOUNT, "Bench", scheme)?, signer: Signer::new([secret])? })
+        Ok(Sender { source: Source::new(SOURCE, ACCOUNT, "Bench", scheme)?, signer: Signer::new([secret])?, sent: 0 })
     }
 
-    fn messages(&self, count: u64) -> anyhow::Result<Vec<Verified>> {
+    fn messages(&mut self, ids: Ids, count: u64) -> anyhow::Result<Vec<Verified>> {
         let now = SystemClock.now();
         let body = bytes::Bytes::from("x".repeat(900));
-        let message = |_| {
-            let chance: [u8; 16] = (&SystemChance as &dyn Chance).bytes();
-            let id = format!("msg_{:032x}", u128::from_be_bytes(chance));
+        let sent = self.sent;
+        self.sent += count;
+        let message = |nth| {
+            let number = match ids {
+                Ids::Counted => u128::from(sent + nth),
+                Ids::Random => u128::from_be_bytes((&SystemChance as &dyn Chance).bytes()),
+            };
+            let id = format!("msg_{number:032x}");
             let signature = self.signer.sign(WebhookId::new(&id)?, now.as_second(), &body);
             let timestamp = now.as_second().to_string();
             let headers = [("webhook-id", &id), ("webhook-timestamp", &timestamp), ("webhook-signature", &signature)];
