@@ -170,7 +170,7 @@ pub(crate) struct ConfigFile {
     pub(crate) database: Option<Database>,
     pub(crate) secret_key_file: Option<PathBuf>,
     #[serde(default, deserialize_with = "from_texts")]
-    allow_target: Vec<AllowRule>,
+    pub(crate) allow_target: Vec<AllowRule>,
     https_only: Option<bool>,
     open_dashboard: Option<bool>,
     only: Option<Half>,
@@ -217,13 +217,20 @@ impl ConfigFile {
     }
 
     fn parse(text: &str) -> Result<ConfigFile, String> {
-        let table: toml::Table = toml::from_str(text).map_err(|error| error.to_string().trim().to_owned())?;
+        let table: toml::Table = toml::from_str(text).map_err(|error| told(text, &error))?;
         let is_known = |key: &str| OWN_KEYS.contains(&key) || INBOX_TABLES.contains(&key);
         if let Some(unknown) = table.keys().find(|key| !is_known(key)) {
             return Err(unknown_key(unknown));
         }
-        toml::from_str(text).map_err(|error| error.to_string().trim().to_owned())
+        toml::from_str(text).map_err(|error| told(text, &error))
     }
+}
+
+/// Without the line itself, which may hold a secret.
+fn told(text: &str, error: &toml::de::Error) -> String {
+    let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or(text);
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    format!("TOML parse error at line {line}: {}", error.message())
 }
 
 fn unknown_key(key: &str) -> String {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use egress::Egress;
 use inbox::config::InboxConfig;
 use inbox::half::{self, Half, Means};
@@ -15,8 +15,8 @@ use wire::AccountId;
 use crate::clock::{SystemChance, SystemClock};
 use crate::config::{OWN_KEYS, UsageError};
 
-/// A secret is a line; a file given by mistake is not read whole.
-const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// A secret is a line, certificates are some hundred kilobytes; a file given by mistake is refused rather than cut.
+const SECRET_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The file with the settings, and the database they are for.
 #[derive(Clone, Debug)]
@@ -84,8 +84,9 @@ fn read_secret(path: &Path) -> anyhow::Result<String> {
     use std::io::Read;
     let mut secret = String::new();
     let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    file.take(SECRET_BYTES_MAX)
+    file.take(SECRET_BYTES_MAX + 1)
         .read_to_string(&mut secret)
         .with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(secret.len() as u64 <= SECRET_BYTES_MAX, "{} is larger than a secret, 1 MiB at most", path.display());
     Ok(secret.trim_end_matches(['\r', '\n']).to_owned())
 }

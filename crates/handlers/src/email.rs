@@ -75,6 +75,9 @@ impl EmailHandler {
             Reading::Other(_) if !self.settings.texts.have_own_words() => {
                 return Ok(Plan::Nothing("not about a webinar, and the handler has no text of its own; no mail"));
             }
+            Reading::Webinar(event) if letter::comes_too_late(event, job.now) => {
+                return Ok(Plan::Nothing("the session it reminds of is over; no mail"));
+            }
             Reading::Webinar(_) | Reading::Other(_) => {
                 let letter = Letter::of_reading(reading);
                 return Ok(Plan::Mail(Box::new(Mail { to, letter, agenda: None })));

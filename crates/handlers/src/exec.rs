@@ -68,6 +68,20 @@ impl std::str::FromStr for Stdin {
     }
 }
 
+impl ExecSettings {
+    /// What is missing on this machine now, with the mend. No reason not to start: while it is missing, the handler rests.
+    pub fn look(&self) -> Result<(), String> {
+        if !self.directory.is_dir() {
+            return Err(format!("directory {} is not there; create it", self.directory.display()));
+        }
+        let name = self.command.first().map(String::as_str).unwrap_or_default();
+        if name.starts_with('/') && !std::path::Path::new(name).is_file() {
+            return Err(format!("command {name} is not there; check its path"));
+        }
+        Ok(())
+    }
+}
+
 /// The `exec` handler.
 pub struct Exec {
     settings: ExecSettings,
@@ -75,18 +89,9 @@ pub struct Exec {
 
 impl Exec {
     /// Ready to run.
-    ///
-    /// # Errors
-    /// Says what is missing on this machine, and the mend.
-    pub fn new(settings: ExecSettings) -> Result<Exec, String> {
-        if !settings.directory.is_dir() {
-            return Err(format!("directory {} is not there; create it", settings.directory.display()));
-        }
-        let name = settings.command.first().map(String::as_str).unwrap_or_default();
-        if name.starts_with('/') && !std::path::Path::new(name).is_file() {
-            return Err(format!("command {name} is not there; check its path"));
-        }
-        Ok(Exec { settings })
+    #[must_use]
+    pub fn new(settings: ExecSettings) -> Exec {
+        Exec { settings }
     }
 
     /// The command with its limits. Only what is listed here gets into its environment.

@@ -1,7 +1,7 @@
 //! The receiving half, made ready: its account found, its sources told to the way in, its handlers made and given to a
 //! supervisor.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -123,6 +123,7 @@ impl Half {
         for RunHandler { account, rules, .. } in &handlers {
             means.store.introduce_handler(*account, &rules.name, rules.start).await?;
         }
+        refuse_one_name_twice(&handlers)?;
         let context = run_context(&means, labels);
         Ok(Half {
             calendar_feed: has_calendars.then(|| calendar_feed(means.store.clone())),
@@ -131,6 +132,17 @@ impl Half {
             supervisor: RunSupervisor::new(context, handlers, means.hint, means.stop),
         })
     }
+}
+
+/// Progress is kept under the name, so two handlers of one name would take each other's messages.
+fn refuse_one_name_twice(handlers: &[RunHandler]) -> anyhow::Result<()> {
+    let mut names = HashSet::new();
+    for name in handlers.iter().map(|handler| handler.rules.name.as_str()) {
+        if !names.insert(name) {
+            bail!("two handlers are named {name:?}; progress is kept under the name, so give one of them another");
+        }
+    }
+    Ok(())
 }
 
 fn run_context(means: &Means, sources: HashMap<wire::SourceId, SourceLabel>) -> RunContext {

@@ -41,7 +41,6 @@ pub struct RunningInbox {
     stop: watch::Sender<bool>,
     runs: JoinHandle<()>,
     janitor: JoinHandle<()>,
-    _lock: ServerLock,
 }
 
 impl Inbox {
@@ -101,9 +100,8 @@ impl Inbox {
             router,
             store,
             stop,
-            runs: tokio::spawn(half.supervisor.run(DRAIN_TIME)),
+            runs: tokio::spawn(run(half, lock)),
             janitor: tokio::spawn(janitor.run(stopped)),
-            _lock: lock,
         })
     }
 }
@@ -127,6 +125,12 @@ impl RunningInbox {
         self.janitor.await.context("the janitor has failed")?;
         Ok(self.store.checkpoint().await?)
     }
+}
+
+/// Holds the right to serve from the file as long as anything is under way, also where nobody waits for it.
+async fn run(half: Half, lock: ServerLock) {
+    half.supervisor.run(DRAIN_TIME).await;
+    drop(lock);
 }
 
 /// A library does not read the environment of its program; files it may.

@@ -98,7 +98,10 @@ async fn outcome(handler: HandlerConfig, job: &Job, read: &MessageRead, tools: &
         Some(Err(error)) => return Ok(Outcome::WouldFail(format!("its filter: {error}"))),
         Some(Ok(true)) | None => {}
     }
-    let made = kind.make_to_look(&rules, tools).map_err(|mend| anyhow!("handler {:?}: {mend}", rules.name))?;
+    let made = match kind.make_to_look(&rules, tools) {
+        Ok(made) => made,
+        Err(mend) => return Ok(Outcome::WouldFail(mend)),
+    };
     Ok(match made.foresee(job).await {
         Ok(text) => Outcome::Would(text),
         Err(failure) => Outcome::WouldFail(failure.reason),

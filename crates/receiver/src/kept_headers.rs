@@ -25,7 +25,13 @@ const FIRST: [&str; 13] = [
 ];
 
 /// Of a connection and not of the message, of proxies, or secret.
-const NEVER: [&str; 27] = [
+const NEVER: [&str; 33] = [
+    "token",
+    "secret",
+    "password",
+    "signature",
+    "signature-input",
+    "apikey",
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -56,8 +62,20 @@ const NEVER: [&str; 27] = [
 ];
 const NEVER_BEGINNING: [&str; 1] = ["x-forwarded-"];
 /// Tokens and signatures of whatever scheme: of no use to a reader, and not for a database.
-const NEVER_ENDING: [&str; 7] =
-    ["-signature", "-token", "-secret", "-password", "-api-key", "-apikey", "-authorization"];
+const NEVER_ENDING: [&str; 12] = [
+    "-signature",
+    "-token",
+    "-secret",
+    "-password",
+    "-api-key",
+    "-apikey",
+    "-authorization",
+    "-hmac",
+    "-auth",
+    "-jwt",
+    "-auth-key",
+    "-subscription-key",
+];
 
 /// Our longest value is an event type of 60; anything longer than this is somebody trying something.
 const VALUE_BYTES_MAX_OF_FIRST: usize = 200;

@@ -21,7 +21,7 @@ use http_body_util::Full;
 use hyper::body::Body;
 use receiver::{ChallengeAnswer, RawRequest, Source, Verified, challenge_in_body, challenge_in_query, verify};
 use store::{Acceptance, DuplicateContent, FailPoint, StoreError};
-use wire::SourceId;
+use wire::{InboxMessageId, SourceId};
 
 use crate::app::{App, AppState};
 use crate::body::BodyError;
@@ -156,6 +156,7 @@ async fn answer_verified(app: &App, source: &Source, message: Verified) -> Answe
 
 async fn accept(app: &App, message: Verified) -> Answer {
     let source: SourceId = message.source();
+    let has_id = message.message_id().is_some();
     let accepted = app.store().accept(message).await;
     FailPoint::IngestBeforeAnswer.pass();
     match accepted {
@@ -164,8 +165,10 @@ async fn accept(app: &App, message: Verified) -> Answer {
             Answer::Stored
         }
         Ok(Acceptance::Duplicate { of, content }) => {
-            if content == DuplicateContent::Different {
-                tracing::warn!(%source, message = of, "another body came under a known id; the first one is kept");
+            // Without an id it is recognised by what it says, however it is written.
+            if content == DuplicateContent::Different && has_id {
+                let message = InboxMessageId::from_u64(of);
+                tracing::warn!(%source, %message, "another body came under a known id; the first one is kept");
             }
             Answer::Duplicate
         }

@@ -141,6 +141,13 @@ fn kind_of(event: &WebinarEvent) -> LetterKind {
     LetterKind::Reminder
 }
 
+/// Whether it is a reminder of what is over.
+pub(super) fn comes_too_late(event: &WebinarEvent, now: Timestamp) -> bool {
+    let is_over = |session: &SessionRead| session.end.or(session.begin).is_some_and(|moment| moment.instant <= now);
+    let is_reminder = event.event.starts_with("webinar.reminder.");
+    is_reminder && !event.sessions.is_empty() && event.sessions.iter().all(is_over)
+}
+
 /// The title of what takes place, rather than of what does not.
 fn title_of(lines: &[Line]) -> String {
     let standing = lines.iter().find(|line| line.state != "cancelled");

@@ -27,7 +27,7 @@ fn job() -> Job {
 }
 
 async fn run(settings: ExecSettings) -> Result<String, RunFailure> {
-    let exec = Exec::new(settings).unwrap();
+    let exec = Exec::new(settings);
     timeout(PATIENCE, exec.handle(&job())).await.expect("it hangs")
 }
 
@@ -132,9 +132,9 @@ async fn a_command_that_is_not_there_is_told_and_keeps_the_messages() {
     let failure = run(with("no-such-command-here")).await.unwrap_err();
     assert_eq!(failure.kind, TARGET);
     assert!(failure.reason.contains("was not found"), "{}", failure.reason);
-    assert!(Exec::new(with("/no/such/command")).is_err_and(|error| error.contains("check its path")));
+    assert!(with("/no/such/command").look().is_err_and(|error| error.contains("check its path")));
     let nowhere = ExecSettings { directory: "/no/such/place".into(), ..with("true") };
-    assert!(Exec::new(nowhere).is_err_and(|error| error.contains("create it")));
+    assert!(nowhere.look().is_err_and(|error| error.contains("create it")));
     assert_eq!(run(with("/etc/passwd")).await.unwrap_err().kind, TARGET);
 }
 
@@ -142,7 +142,7 @@ async fn a_command_that_is_not_there_is_told_and_keeps_the_messages() {
 async fn a_command_that_does_not_read_is_no_failure() {
     let large = vec![b'x'; 4 * 1024 * 1024];
     for script in ["exec 0<&-; echo done", "echo done", "head -c 10 >/dev/null; echo done"] {
-        let exec = Exec::new(ExecSettings { stdin: Stdin::Body, ..settings(script, Path::new("/")) }).unwrap();
+        let exec = Exec::new(ExecSettings { stdin: Stdin::Body, ..settings(script, Path::new("/")) });
         let ended = timeout(PATIENCE, exec.handle(&job_of(&large, "", None))).await.expect("it hangs");
         assert_eq!(ended.unwrap(), "done", "{script}");
     }
@@ -171,7 +171,7 @@ async fn memory_has_a_limit() {
 async fn what_is_dropped_dies_with_everything_it_started() {
     let directory = tempfile::tempdir().unwrap();
     let script = "sleep 1000 & echo $! > inner; echo $$ > outer; trap '' TERM HUP; while :; do sleep 1000; done";
-    let exec = Exec::new(settings(script, directory.path())).unwrap();
+    let exec = Exec::new(settings(script, directory.path()));
     let job = job();
 
     let mut handling = exec.handle(&job);
@@ -214,7 +214,7 @@ async fn what_is_foreseen_shows_command_and_input_and_runs_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = settings("touch here", directory.path());
     settings.env.insert("TOKEN".to_owned(), "s3cret".to_owned().into());
-    let shown = Exec::new(settings).unwrap().foresee(&job()).await.unwrap();
+    let shown = Exec::new(settings).foresee(&job()).await.unwrap();
     assert!(shown.contains("\"touch here\"") && shown.contains("webinar.created.recurring"), "{shown}");
     assert!(!shown.contains("s3cret") && !directory.path().join("here").exists());
 }

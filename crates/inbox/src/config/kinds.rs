@@ -85,6 +85,18 @@ impl HandlerKind {
         }
     }
 
+    /// What is missing on this machine now, with the mend, where that can be seen without doing anything.
+    pub fn look(&self) -> Result<(), String> {
+        match self {
+            HandlerKind::Exec(settings) => settings.look(),
+            HandlerKind::Sql(_)
+            | HandlerKind::Email(_)
+            | HandlerKind::Http(_)
+            | HandlerKind::Forward(_)
+            | HandlerKind::Calendar => Ok(()),
+        }
+    }
+
     /// Makes the handler. `inbox` is the inbox's own file, which none may write into. The error says the mend.
     pub(crate) async fn make(
         mut self,
@@ -92,6 +104,13 @@ impl HandlerKind {
         tools: &Tools,
         inbox: &Path,
     ) -> Result<Arc<dyn Handler>, String> {
+        if let Err(mend) = self.look() {
+            tracing::warn!(
+                handler = rules.name,
+                reason = mend,
+                "something is missing; the handler rests until it is there"
+            );
+        }
         let HandlerKind::Sql(settings) = &mut self else { return self.make_to_look(rules, tools) };
         settings.forbidden_file = Some(inbox.to_owned());
         let handler = SqlHandler::new(*settings.clone(), rules)?;
@@ -108,7 +127,7 @@ impl HandlerKind {
             HandlerKind::Sql(settings) => Arc::new(SqlHandler::new(*settings, rules)?),
             HandlerKind::Email(settings) => Arc::new(EmailHandler::new(*settings, tools.clone())?),
             HandlerKind::Http(settings) => Arc::new(Http::new(*settings, &tools.egress)?),
-            HandlerKind::Exec(settings) => Arc::new(Exec::new(settings)?),
+            HandlerKind::Exec(settings) => Arc::new(Exec::new(settings)),
             HandlerKind::Forward(settings) => Arc::new(Forward::new(settings, &tools.egress)?),
             HandlerKind::Calendar => Arc::new(CalendarHandler::new(tools.clone())),
         })

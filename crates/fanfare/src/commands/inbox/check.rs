@@ -97,6 +97,11 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
             handler.name, handler.r#type
         ));
     }
+    for handler in &config.handlers {
+        if let Err(mend) = handler.kind.look() {
+            output::say(&format!("On this machine, handler {:?}: {mend}", handler.rules.name));
+        }
+    }
     let sources = counted(summary.sources.len() as u64, "source", "sources");
     let handlers = counted(summary.handlers.len() as u64, "handler", "handlers");
     output::say(&format!("No mistake found: {sources}, {handlers}."));

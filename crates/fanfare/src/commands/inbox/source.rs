@@ -15,6 +15,8 @@ use crate::config::UsageError;
 use crate::database::{DatabaseArgs, by_hand, the_account};
 use crate::output::{self, Row, instant};
 
+/// The preset under which a source of the settings file is listed.
+const OF_THE_FILE: &str = "custom";
 /// The keys of one source are about a hundred bytes each, and few; a file given by mistake is not read whole.
 const KEYS_BYTES_MAX: u64 = 16 * 1024;
 
@@ -212,7 +214,11 @@ impl From<SourceRecord> for SourceRow {
     fn from(source: SourceRecord) -> SourceRow {
         SourceRow {
             id: source.id.to_string(),
-            path: format!("/in/{}", source.id),
+            // Those of the settings file are listed so that messages have a name for them; the file says the rest.
+            path: match source.preset.as_str() {
+                OF_THE_FILE => "in the settings file".to_owned(),
+                _ => format!("/in/{}", source.id),
+            },
             name: source.name,
             preset: source.preset,
             key_count: source.keys.len(),

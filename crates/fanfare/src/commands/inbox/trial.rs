@@ -15,7 +15,7 @@ use store::Clock;
 use wire::AccountId;
 
 use crate::clock::{SystemChance, SystemClock};
-use crate::config::UsageError;
+use crate::config::{ConfigFile, UsageError};
 use crate::output::{self, tame};
 use crate::receiving;
 
@@ -50,7 +50,7 @@ pub(crate) async fn run(args: TryArgs) -> anyhow::Result<()> {
         Payload { source: args.source, headers: header_lines(&args.headers)?, body: read(&args.payload)?.into() };
     let resolver = Arc::new(SystemResolver::from_system()?);
     let tools = Tools {
-        egress: Egress::new(TargetPolicy::default(), egress::Limits::default(), resolver)?,
+        egress: Egress::new(targets(&args.file)?, egress::Limits::default(), resolver)?,
         agendas: Arc::new(trial::NoAgendas),
         chance: Arc::new(SystemChance),
         templates: Templates::default(),
@@ -58,6 +58,11 @@ pub(crate) async fn run(args: TryArgs) -> anyhow::Result<()> {
     };
     let trial = trial::run(config, payload, tools, SystemClock.now()).await?;
     if args.json { output::print_json(&as_json(&trial)) } else { print(&trial) }
+}
+
+/// As a server on this file would have them.
+fn targets(file: &Path) -> anyhow::Result<TargetPolicy> {
+    Ok(TargetPolicy { allow: ConfigFile::read(Some(file))?.allow_target, ..TargetPolicy::default() })
 }
 
 fn print(trial: &Trial) -> anyhow::Result<()> {

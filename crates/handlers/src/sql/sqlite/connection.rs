@@ -1,9 +1,10 @@
 //! The connection to an SQLite file and one transaction on it. Everything here blocks.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::Value as SqlValue;
@@ -58,12 +59,24 @@ impl File {
     }
 }
 
+/// It will hold addresses of people.
+fn make_for_its_owner_alone(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 impl Link {
     pub(super) fn open(file: &File, work: &Work) -> Result<Link, RunFailure> {
         file.refuse_the_inbox().map_err(target)?;
         let unusable = |error: Error| failure::of_opening(&file.path, &error);
         let create = if file.create { OpenFlags::SQLITE_OPEN_CREATE } else { OpenFlags::empty() };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+        if file.create {
+            let told = |error| target(format!("{} cannot be made: {error}", file.path.display()));
+            make_for_its_owner_alone(&file.path).map_err(told)?;
+        }
         let connection = Connection::open_with_flags(&file.path, flags).map_err(unusable)?;
         connection.busy_timeout(BUSY_TIME_MAX).map_err(unusable)?;
         // Asked for before anything is written, and the answer is read: on a file system without shared memory SQLite
