@@ -66,6 +66,15 @@ async fn settings_with_a_mistake_start_nothing_and_are_told_by_line() {
     assert!(told.contains("line 3") && told.contains("github"), "{told}");
 }
 
+#[tokio::test]
+async fn two_handlers_of_one_name_start_nothing() {
+    let directory = TempDir::new().unwrap();
+    let inbox = Inbox::new(directory.path().join("inbox.db"), SETTINGS);
+    let inbox = inbox.handle("greet", |_| async { Ok(()) }).handle("greet", |_| async { Ok(()) });
+    let told = inbox.start().await.err().unwrap().to_string();
+    assert!(told.contains("two handlers are named \"greet\""), "{told}");
+}
+
 #[test]
 fn the_example_is_under_twenty_lines_and_its_documentation_is_the_example() {
     let example = include_str!("../examples/own_app.rs");

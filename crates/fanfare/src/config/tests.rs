@@ -113,6 +113,12 @@ fn a_wrong_value_is_told_with_its_place_and_its_mend() {
 }
 
 #[test]
+fn a_mistake_repeats_no_line_of_the_file_since_it_may_hold_a_secret() {
+    let mistake = ConfigFile::parse("listen = \"127.0.0.1:1\"\n[[source]]\nkeys = [\"whsec_c2VjcmV0\n").unwrap_err();
+    assert!(mistake.contains("line 3") && !mistake.contains("c2VjcmV0"), "{mistake}");
+}
+
+#[test]
 fn a_file_that_is_not_there_is_wrong_usage() {
     let error = settings(&["--config", "/nonexistent.toml"]).unwrap_err();
     assert!(error.is::<UsageError>(), "{error}");

@@ -25,6 +25,13 @@ async fn without_the_persons_zone_the_creators_time_is_told_with_its_offset() {
 }
 
 #[tokio::test]
+async fn nobody_is_reminded_of_what_is_over() {
+    let mut world = World::new().await;
+    let told = world.handle(named("webinar.reminder.15min", session("a", "2020-03-13T10:00:00Z"))).await.unwrap();
+    assert_eq!(told, "the session it reminds of is over; no mail");
+}
+
+#[tokio::test]
 async fn reminders_and_recordings_are_mails_without_an_invitation() {
     let mut world = World::new().await;
     let mail = world.mail_for(named("webinar.reminder.15min", session("a", FRIDAY))).await;

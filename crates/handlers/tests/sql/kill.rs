@@ -81,7 +81,8 @@ async fn each_message_has_its_effect_once_however_often_the_process_is_killed() 
         assert!(results.iter().all(Result::is_ok), "{results:?}");
         let done = results.iter().filter(|result| result.as_deref() == Ok("already done")).count();
         assert!(before > 0, "the processes had done something");
-        assert_eq!(u64::try_from(done).unwrap(), before);
+        // PostgreSQL may still be ending a transaction whose COMMIT was sent before the last kill.
+        assert!(u64::try_from(done).unwrap() >= before, "{done} of {before} were known to be done");
         for table in ["kept", "kept_too"] {
             let counts = database.one(&format!("select count(*), count(distinct run) from {table}")).await;
             assert_eq!(counts, format!("{MESSAGES} {MESSAGES}"), "{table}");
