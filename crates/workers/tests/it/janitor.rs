@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use store::{Clock, DeliveryStatus, ErasureState, Erasures, Inbox, MessageContent, MessageFilter, Retention, Upkeep};
+use store::{
+    Clock, DedupeWindow, DeliveryStatus, ErasureState, Erasures, Inbox, MessageContent, MessageFilter, Retention,
+    Upkeep,
+};
 use store_spec::world::Sender;
 use wire::SourceId;
 use workers::{Janitor, Turn};
@@ -61,6 +64,20 @@ async fn what_is_old_goes_in_its_time_and_what_is_owed_stays() {
         "bodies after a day, the log after two, the rest after thirty"
     );
     assert!(store::Catalog::event(&world.store, ACCOUNT, event).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_message_stays_as_long_as_its_repetition_is_to_be_recognised() {
+    let mut world = World::with_members(1).await;
+    accept(&world, 1).await;
+    world.store.set_retention(ACCOUNT, Retention::new(1, 1, 30).unwrap()).await.unwrap();
+    let store = world.store.clone().with_dedupe_window(DedupeWindow::new(40).unwrap());
+    let mut janitor = Janitor::new(Arc::new(store), world.clock.clone());
+    for (days, messages) in [(39, 1), (2, 0)] {
+        world.advance(days * 24 * 3_600).await;
+        run(&mut janitor).await;
+        assert_eq!(world.store.message_counts(ACCOUNT).await.unwrap().stored, messages);
+    }
 }
 
 #[tokio::test]
