@@ -130,7 +130,7 @@ fn read_handlers(whole: &Section<'_>, sources: &[&str], public_url: Option<&str>
     let mut names = BTreeSet::new();
     let mut handlers = Vec::new();
     for section in sections {
-        let rules = handler::read_rules(&section, &templates);
+        let rules = handler::read_rules(&section);
         let kind = kinds::read(&section, &templates, public_url);
         if let Some((rules, _)) = &rules {
             if !names.insert(rules.name.clone()) {

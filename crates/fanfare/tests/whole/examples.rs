@@ -53,6 +53,25 @@ async fn every_example_has_no_mistake_and_says_what_it_would_do() {
     }
 }
 
+#[tokio::test]
+async fn a_target_of_this_machine_is_tried_where_the_file_opens_it_and_a_missing_command_is_told() {
+    let directory = TempDir::new().unwrap();
+    let (file, payload) = (directory.path().join("inbox.toml"), directory.path().join("payload.json"));
+    std::fs::write(&payload, BODY).unwrap();
+    let rest = "[[source]]\nname = \"tagmango\"\npreset = \"tagmango\"\npath = \"env:TAGMANGO_PATH\"\n\
+                [[handler]]\nname = \"near\"\ntype = \"forward\"\nurl = \"http://127.0.0.1:18999/hook\"\n\
+                [[handler]]\nname = \"gone\"\ntype = \"exec\"\ncommand = [\"/no/such/command\"]\n";
+    for (head, told) in [("", "would fail"), ("allow-target = [\"127.0.0.0/8\"]\n", "POST 127.0.0.1:18999")] {
+        std::fs::write(&file, format!("{head}{rest}")).unwrap();
+        let tried = look(&["inbox", "try"], &file, &[payload.to_str().unwrap()]).await;
+        assert!(tried.contains(told) && tried.contains("/no/such/command"), "{tried}");
+    }
+    let mut check = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    let checked = check.args(["inbox", "check"]).arg(&file).env("TAGMANGO_PATH", SECRET_PATH).output().await.unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success() && said.contains("/no/such/command is not there"), "{said}");
+}
+
 /// Starts the example and sends one webhook, twice; both must be acknowledged.
 async fn serve(name: &str, directory: &TempDir, environment: &[(&'static str, String)]) -> Server {
     let (database, file) = (directory.path().join("inbox.db"), example(name));

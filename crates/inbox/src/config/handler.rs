@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use handlers::{Filter, Templates};
+use handlers::Filter;
 use receiver::{HandlerRate, HandlerRules, HandlerStart};
 
 use super::section::Section;
@@ -22,7 +22,7 @@ const RATE_WINDOW_MAX: Duration = Duration::from_secs(24 * 3600);
 const HOW_TO_RATE: &str = "write it such as \"30/s\", \"100/m\" or \"10000/5m\"";
 
 /// The rules of a handler and its filter; `None` where something is wrong, which the section has then noted.
-pub(super) fn read_rules(section: &Section<'_>, _: &Templates) -> Option<(HandlerRules, Option<Filter>)> {
+pub(super) fn read_rules(section: &Section<'_>) -> Option<(HandlerRules, Option<Filter>)> {
     let name = section.required_text("name", "give the handler a name, such as name = \"crm\"").filter(|name| {
         let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
         let is_good = (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_plain);

@@ -168,3 +168,19 @@ fn bound(value: Value) -> SqlValue {
         Value::Array(_) | Value::Object(_) => SqlValue::Text(value.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_made_is_its_owners_alone_and_one_that_is_there_is_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("crm.db");
+        make_for_its_owner_alone(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        fs::write(&path, b"something").unwrap();
+        make_for_its_owner_alone(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"something");
+    }
+}

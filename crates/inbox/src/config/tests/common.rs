@@ -10,7 +10,7 @@ use super::super::handler::read_rules;
 use super::read_with;
 
 fn rules_of(text: &str) -> Result<(HandlerRules, Option<Filter>), Vec<String>> {
-    read_with(text, read_rules)
+    read_with(text, |section, _| read_rules(section))
 }
 
 #[test]
