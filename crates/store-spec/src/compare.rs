@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use store::Store;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Model, World};
+use crate::{Made, Model, World};
 use operation::Operation;
 use player::Player;
 
@@ -23,7 +23,7 @@ const SHRINK_STEPS_MAX: u32 = 400;
 
 /// Compares stores from `make` with the model in this many random sequences of operations. Panics at the first
 /// difference, with the shortest sequence found and the seed; `PROPTEST_RNG_SEED` takes a seed to repeat one.
-pub fn agree_with_model<S: Store, Kept>(make: impl Fn() -> (S, Kept), cases: u32) {
+pub fn agree_with_model<M: Made<Store: Store>>(make: impl Fn() -> M, cases: u32) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut config =
         Config { cases, max_shrink_iters: SHRINK_STEPS_MAX, failure_persistence: None, ..Config::default() };
@@ -32,7 +32,7 @@ pub fn agree_with_model<S: Store, Kept>(make: impl Fn() -> (S, Kept), cases: u32
     }
     let seed = config.rng_seed;
     let compared = TestRunner::new(config).run(&operation::sequences(), |operations| {
-        let (store, _kept) = make();
+        let Some((store, _kept)) = make().made() else { return Ok(()) };
         compare(&runtime, store, &operations)
     });
     if let Err(difference) = compared {

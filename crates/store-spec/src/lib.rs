@@ -48,6 +48,7 @@ pub mod world;
 
 pub use compare::agree_with_model;
 pub use model::Model;
+pub use suite::Made;
 pub use world::World;
 
 #[doc(hidden)]

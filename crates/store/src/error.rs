@@ -32,6 +32,10 @@ pub enum StoreError {
     /// 503, stop, and let a new start read what is there.
     #[error("the disk failed ({0}); nothing more is stored until the server is started anew")]
     DiskFailed(String),
+    /// The connection to the database ended before it said whether it kept what was written. Answer 503: who asks again
+    /// with the same ids finds out. A worker lets go of what it holds and reads anew.
+    #[error("nobody knows yet whether this was stored: {0}")]
+    Unconfirmed(String),
     /// Anything else: report it once, at the edge.
     #[error("{0}")]
     Broken(#[source] Box<dyn Error + Send + Sync>),

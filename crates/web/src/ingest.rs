@@ -180,7 +180,7 @@ fn of_failure(error: &StoreError) -> Answer {
     match error {
         // The store tells the log when it begins to refuse; here it would be told thousands of times a second.
         StoreError::Busy(_) => Answer::Busy,
-        StoreError::Unwritable(_) | StoreError::DiskFailed(_) => Answer::Unwritable,
+        StoreError::Unwritable(_) | StoreError::Unconfirmed(_) | StoreError::DiskFailed(_) => Answer::Unwritable,
         other => {
             tracing::error!(cause = %other, "the inbox failed");
             Answer::Failed
@@ -222,7 +222,7 @@ impl Answer {
             Answer::BadBody(BodyError::Broken) => br#"{"status":"rejected","detail":"the body broke off"}"#,
             Answer::BadBody(BodyError::Crowded) | Answer::Busy => br#"{"status":"busy","detail":"try again shortly"}"#,
             Answer::Unwritable => {
-                br#"{"status":"unwritable","detail":"the disk of this server is full or failing; send it again later"}"#
+                br#"{"status":"unwritable","detail":"this server cannot store anything now; send it again later"}"#
             }
             Answer::TooFast(_) => {
                 br#"{"status":"busy","detail":"more than this source takes in a time; send less at once"}"#

@@ -217,6 +217,12 @@ impl From<StoreError> for Problem {
                               known when it runs again: look, or send it again";
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "disk_failed", detail)
             }
+            StoreError::Unconfirmed(cause) => {
+                tracing::warn!(%cause, "the database did not confirm a write");
+                let detail = "the connection to the database ended before it said whether this was stored; look, or \
+                              send it again with the same ids";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unconfirmed", detail)
+            }
             StoreError::VersionConflict { .. } => {
                 Problem::new(StatusCode::CONFLICT, "version_conflict", format!("{told}; read it again and repeat"))
             }

@@ -1,0 +1,148 @@
+//! The store in PostgreSQL, for any number of nodes. Each call is one transaction; what comes in floods (outcomes of lanes,
+//! messages of the inbox) is gathered and written many at a time. SQL lives here, decisions do not. File names and migration
+//! numbers are the same as in the SQLite store.
+//!
+//! Locks are taken in one order, so that no two transactions wait for each other: the account's row, then rows of lanes or
+//! handlers in the order of their keys, then anything else. Whatever reads and then writes by what it has read holds the
+//! first of these that covers it.
+
+mod accounts;
+mod agendas;
+mod audit;
+mod backlog;
+mod catalog;
+mod columns;
+mod erasures;
+mod gather;
+mod inbox;
+mod journal;
+mod lanes;
+mod migrate;
+mod notices;
+mod open;
+mod replays;
+mod roster;
+mod rules;
+mod runs;
+mod secrets;
+mod session;
+mod subscriptions;
+mod upkeep;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use store::{AuditNote, DedupeWindow, StoreResult, Vault};
+use webinar::Zones;
+
+pub use open::{Address, AddressError, OpenError};
+
+use session::{Pool, Session};
+
+/// A database on a PostgreSQL server. Cheap to clone.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pool: Pool,
+    zones: Zones,
+    /// Seals and opens the secrets in the database.
+    vault: Vault,
+    window: DedupeWindow,
+    /// By which clock leases run.
+    lease_clock: LeaseClock,
+    /// What is kept beside each write that changes something.
+    note: Option<Arc<AuditNote>>,
+    statements: Arc<AtomicU64>,
+}
+
+/// By which clock leases run, and lanes are due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LeaseClock {
+    /// The database's, which all nodes share.
+    Database,
+    /// The caller's: tests of the contract tell the time themselves.
+    #[cfg(test)]
+    Caller,
+}
+
+impl PostgresStore {
+    /// Opens the database at `address`, creating and migrating its tables where needed.
+    pub async fn open(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
+        let store = PostgresStore::on(address, zones, vault)?;
+        migrate::run(&store.pool, address).await?;
+        Ok(store)
+    }
+
+    /// Opens the database to serve from it, beside any number of others. From now on secrets may be sealed with the vault's
+    /// first key.
+    pub async fn open_as_server(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
+        // Keys are introduced by whoever builds `sealing`.
+        PostgresStore::open(address, zones, vault).await
+    }
+
+    /// The same, for a database that is only looked into: migrates nothing.
+    pub async fn open_to_read(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
+        let store = PostgresStore::on(address, zones, vault)?;
+        migrate::check(&store.pool, address).await?;
+        Ok(store)
+    }
+
+    /// The store of a database that is known to be migrated. Nothing is connected before the first call.
+    fn on(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
+        let statements = Arc::new(AtomicU64::new(0));
+        let pool = Pool::new(address, statements.clone())?;
+        let (window, lease_clock) = (DedupeWindow::default(), LeaseClock::Database);
+        Ok(PostgresStore { pool, zones, vault, window, lease_clock, note: None, statements })
+    }
+
+    /// The same store that recognises repetitions for so long.
+    #[must_use]
+    pub fn with_dedupe_window(self, window: DedupeWindow) -> PostgresStore {
+        PostgresStore { window, ..self }
+    }
+
+    /// SQL statements sent by this process so far, each of a transaction counted, its begin and commit too.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Proves that the store takes writes now: the server answers, is no standby, and has room.
+    pub async fn check_writable(&self) -> StoreResult<()> {
+        Err(store::StoreError::broken("not built yet"))
+    }
+
+    /// A connection for one read, or for one statement that is a transaction by itself.
+    async fn session(&self) -> StoreResult<Session> {
+        self.pool.session().await
+    }
+
+    /// A transaction. What it changes is noted in the audit log where this store was asked to.
+    async fn begin(&self) -> StoreResult<Session> {
+        let mut session = self.pool.session().await?;
+        session.begin(self.note.clone());
+        Ok(session)
+    }
+
+    /// A view of one moment, for reads of several queries.
+    async fn look(&self) -> StoreResult<Session> {
+        let mut session = self.pool.session().await?;
+        session.begin_to_read();
+        Ok(session)
+    }
+
+    /// `now` for the clock of leases: null where the database is to look at its own.
+    fn lease_now(&self, now: Timestamp) -> Option<i64> {
+        match self.lease_clock {
+            LeaseClock::Database => None,
+            #[cfg(test)]
+            LeaseClock::Caller => Some(columns::millis(now)),
+        }
+    }
+}
+
+/// How long a statement may take, and a connection may be waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests;

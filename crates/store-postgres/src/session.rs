@@ -1,0 +1,223 @@
+//! Connections out of a pool, and transactions on them. A statement is prepared once on each connection, or, behind a pooler
+//! that hands out connections by the transaction, sent whole each time.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, Timeouts};
+use futures_util::FutureExt;
+use store::{AuditNote, StoreError, StoreResult};
+use tokio::time::timeout;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Row, Statement};
+
+use crate::PATIENCE;
+use crate::columns::{Value, broken, unreachable};
+use crate::open::{Address, OpenError, Preparing};
+
+/// Connecting takes milliseconds where the server is there.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// A statement that has not been answered so long after the server should have given it up is lost on the way.
+const ANSWER_SLACK: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub(crate) struct Pool {
+    connections: deadpool_postgres::Pool,
+    preparing: Preparing,
+    statements: Arc<AtomicU64>,
+}
+
+impl Pool {
+    /// Connects to nothing yet.
+    pub(crate) fn new(address: &Address, statements: Arc<AtomicU64>) -> Result<Pool, OpenError> {
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(address.config(), address.tls(), recycling);
+        let times = Timeouts { wait: Some(PATIENCE), create: Some(CONNECT_TIME), recycle: Some(CONNECT_TIME) };
+        let connections = deadpool_postgres::Pool::builder(manager)
+            .max_size(address.connections_max())
+            .timeouts(times)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| OpenError::Settings(error.to_string()))?;
+        Ok(Pool { connections, preparing: address.preparing(), statements })
+    }
+
+    /// A connection, waited for where all are in use.
+    pub(crate) async fn session(&self) -> StoreResult<Session> {
+        let connection = self.connections.get().await.map_err(|error| match error {
+            PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
+                StoreError::Busy(self.connections.status().waiting)
+            }
+            PoolError::Backend(error) => unreachable(&error),
+            other => StoreError::Unwritable(format!("PostgreSQL cannot be reached: {other}")),
+        })?;
+        Ok(Session {
+            connection,
+            preparing: self.preparing,
+            statements: self.statements.clone(),
+            standing: Standing::Idle,
+            has_failed: AtomicBool::new(false),
+            changed: AtomicU64::new(0),
+            note: None,
+        })
+    }
+}
+
+/// A connection in use: for single statements, or for one transaction. Dropped before its commit, it takes everything back.
+pub(crate) struct Session {
+    connection: Object,
+    preparing: Preparing,
+    statements: Arc<AtomicU64>,
+    standing: Standing,
+    /// A statement has failed: whatever follows in the transaction does too.
+    has_failed: AtomicBool,
+    /// Rows that statements of the transaction have changed.
+    changed: AtomicU64,
+    note: Option<Arc<AuditNote>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Idle,
+    InTransaction,
+}
+
+impl Session {
+    /// Begins a transaction, without waiting: the statement that follows travels with it.
+    pub(crate) fn begin(&mut self, note: Option<Arc<AuditNote>>) {
+        self.send("begin");
+        self.standing = Standing::InTransaction;
+        self.note = note;
+    }
+
+    /// The same for reading: all its queries see one moment.
+    pub(crate) fn begin_to_read(&mut self) {
+        self.send("begin transaction isolation level repeatable read, read only");
+        self.standing = Standing::InTransaction;
+    }
+
+    /// Commits. `Unconfirmed` where the connection ended meanwhile: nobody knows then whether it was kept.
+    pub(crate) async fn commit(mut self) -> StoreResult<()> {
+        if let Some(note) = self.note.take().filter(|_| self.changed.load(Ordering::Relaxed) > 0) {
+            crate::audit::insert(&self, &note).await?;
+        }
+        if self.has_failed.load(Ordering::Relaxed) {
+            return Err(StoreError::broken("a transaction was to be committed after one of its statements had failed"));
+        }
+        self.count();
+        let committing = within_patience(self.connection.batch_execute("commit")).await;
+        let committed = match committing {
+            Ok(Ok(())) => Ok(()),
+            // The server has said why it did not.
+            Ok(Err(error)) if error.as_db_error().is_some() && !is_shut_down(&error) => Err(broken(&error)),
+            Ok(Err(error)) => Err(StoreError::Unconfirmed(error.to_string())),
+            Err(late) => Err(StoreError::Unconfirmed(late)),
+        };
+        if committed.is_ok() {
+            self.standing = Standing::Idle;
+        }
+        committed
+    }
+
+    /// Takes everything back, and says that nothing was to be changed.
+    pub(crate) fn roll_back(self) {}
+
+    /// Rows of a query.
+    pub(crate) async fn query(&self, sql: &str, values: &[&(dyn Value + Sync)]) -> StoreResult<Vec<Row>> {
+        self.count();
+        let rows = match self.preparing {
+            Preparing::Once => {
+                let statement = self.prepare(sql, values).await?;
+                let values: Vec<&(dyn ToSql + Sync)> =
+                    values.iter().map(|value| *value as &(dyn ToSql + Sync)).collect();
+                within_patience(self.connection.query(&statement, &values)).await
+            }
+            Preparing::Never => within_patience(self.connection.query_typed(sql, &typed(values))).await,
+        };
+        self.judge(rows)
+    }
+
+    /// How many rows a statement changed.
+    pub(crate) async fn execute(&self, sql: &str, values: &[&(dyn Value + Sync)]) -> StoreResult<u64> {
+        self.count();
+        let changed = match self.preparing {
+            Preparing::Once => {
+                let statement = self.prepare(sql, values).await?;
+                let values: Vec<&(dyn ToSql + Sync)> =
+                    values.iter().map(|value| *value as &(dyn ToSql + Sync)).collect();
+                within_patience(self.connection.execute(&statement, &values)).await
+            }
+            Preparing::Never => within_patience(self.connection.execute_typed(sql, &typed(values))).await,
+        };
+        let changed = self.judge(changed)?;
+        self.note_changes(changed);
+        Ok(changed)
+    }
+
+    /// Several statements without values, such as a migration.
+    pub(crate) async fn execute_all(&self, sql: &str) -> StoreResult<()> {
+        self.count();
+        let done = within_patience(self.connection.batch_execute(sql)).await;
+        self.judge(done)
+    }
+
+    /// Counts changes that a query with `returning` has made.
+    pub(crate) fn note_changes(&self, rows: u64) {
+        self.changed.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    async fn prepare(&self, sql: &str, values: &[&(dyn Value + Sync)]) -> StoreResult<Statement> {
+        let types: Vec<Type> = values.iter().map(|value| value.type_in_sql()).collect();
+        let prepared = within_patience(self.connection.prepare_typed_cached(sql, &types)).await;
+        self.judge(prepared)
+    }
+
+    fn judge<T>(&self, answer: Result<Result<T, tokio_postgres::Error>, String>) -> StoreResult<T> {
+        let error = match answer {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => match self.standing {
+                // Outside a transaction the statement may have been carried out.
+                Standing::Idle if error.as_db_error().is_none() && error.is_closed() => unreachable(&error),
+                Standing::Idle | Standing::InTransaction => broken(&error),
+            },
+            Err(late) => StoreError::Unconfirmed(late),
+        };
+        self.has_failed.store(true, Ordering::Relaxed);
+        Err(error)
+    }
+
+    fn count(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sends a statement whose answer nobody waits for: what follows it fails where it does.
+    fn send(&self, sql: &str) {
+        self.count();
+        let _ = self.connection.batch_execute(sql).now_or_never();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.standing == Standing::InTransaction && !self.connection.is_closed() {
+            self.send("rollback");
+        }
+    }
+}
+
+fn typed<'a>(values: &'a [&'a (dyn Value + Sync)]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    values.iter().map(|value| (*value as &(dyn ToSql + Sync), value.type_in_sql())).collect()
+}
+
+/// The server gives a statement up by itself; this is for one whose answer does not come at all.
+async fn within_patience<T>(answer: impl Future<Output = T>) -> Result<T, String> {
+    let patience = PATIENCE + ANSWER_SLACK;
+    timeout(patience, answer).await.map_err(|_| format!("PostgreSQL has not answered within {} s", patience.as_secs()))
+}
+
+/// What the server says when it is stopped under a transaction, whose commit may have been on its way.
+fn is_shut_down(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| code.code().starts_with("57P"))
+}
