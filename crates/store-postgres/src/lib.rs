@@ -24,6 +24,7 @@ mod replays;
 mod roster;
 mod rules;
 mod runs;
+mod scratch;
 mod secrets;
 mod session;
 mod subscriptions;
@@ -38,6 +39,7 @@ use store::{AuditNote, DedupeWindow, StoreResult, Vault};
 use webinar::Zones;
 
 pub use open::{Address, AddressError, OpenError};
+pub use scratch::{ScratchDatabase, ServerFigures};
 
 use session::{Pool, Session};
 
