@@ -14,6 +14,7 @@ mod catalog;
 mod columns;
 mod erasures;
 mod gather;
+mod hints;
 mod inbox;
 mod journal;
 mod lanes;
@@ -21,6 +22,7 @@ mod migrate;
 mod notices;
 mod open;
 mod replays;
+mod replication;
 mod roster;
 mod rules;
 mod runs;
@@ -37,7 +39,9 @@ use jiff::Timestamp;
 use store::{AuditNote, DedupeWindow, StoreResult, Vault};
 use webinar::Zones;
 
+pub use hints::{Hints, pass_hints_on};
 pub use open::{Address, AddressError, OpenError};
+pub use replication::{Finding, Severity};
 
 use session::{Pool, Session};
 
@@ -105,11 +109,6 @@ impl PostgresStore {
     /// SQL statements sent by this process so far, each of a transaction counted, its begin and commit too.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
-    }
-
-    /// Proves that the store takes writes now: the server answers, is no standby, and has room.
-    pub async fn check_writable(&self) -> StoreResult<()> {
-        Err(store::StoreError::broken("not built yet"))
     }
 
     /// A connection for one read, or for one statement that is a transaction by itself.
