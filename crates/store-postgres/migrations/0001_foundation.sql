@@ -248,6 +248,8 @@ create table fan_out (
     created_at bigint not null,
     -- Whether its deliveries are kept one by one; later only the counts above are.
     is_logged boolean not null default true,
+    -- Outcomes that ended before this are in the log no more. Their rows go with their day.
+    logged_since bigint not null default 0,
     -- Of a replay: the fan-out whose message ids it repeats, the few it is for, and its pace.
     replay bytea,
     origin bytea check ((origin is null) = (replay is null)),
