@@ -484,8 +484,11 @@ create table message (
     fan_out_total bigint check ((fan_out_total is null) = (fan_out is null)),
     body bytea not null,
     check (emptied is null or (headers = '' and body = ''::bytea)),
-    primary key (account, number)
+    -- Lists of a time or a source read no more than this.
+    primary key (account, number) include (received_at, source)
 );
+-- Bodies are written once and read once or twice, and compressing them takes longer than that.
+alter table message alter column body set storage external;
 create index message_by_fan_out on message (account, fan_out, fan_out_index, fan_out_total) -- what is missing of a fan-out
     where fan_out is not null;
 
