@@ -96,7 +96,7 @@ impl<T: ToSql + std::fmt::Debug> ToSql for List<T> {
 /// Values of a statement, in the order of `$1`, `$2`.
 macro_rules! values {
     ($($value:expr),* $(,)?) => {
-        &[$(&$value as &(dyn $crate::columns::Value + Sync)),*][..]
+        &[$(&$value as &(dyn $crate::columns::Value + Sync)),*]
     };
 }
 pub(crate) use values;

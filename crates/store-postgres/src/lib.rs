@@ -8,11 +8,17 @@
 
 mod accounts;
 mod agendas;
+mod announce;
+mod arrivals;
+mod audience;
 mod audit;
 mod backlog;
 mod catalog;
 mod columns;
+mod dedupe;
+mod due;
 mod erasures;
+mod failures;
 mod gather;
 mod hints;
 mod inbox;
@@ -26,6 +32,7 @@ mod replication;
 mod roster;
 mod rules;
 mod runs;
+mod sealing;
 mod secrets;
 mod session;
 mod subscriptions;
@@ -42,7 +49,9 @@ use webinar::Zones;
 pub use hints::{Hints, pass_hints_on};
 pub use open::{Address, AddressError, OpenError};
 pub use replication::{Finding, Severity};
+pub use sealing::sealing_keys;
 
+use dedupe::Accepting;
 use session::{Pool, Session};
 
 /// A database on a PostgreSQL server. Cheap to clone.
@@ -53,6 +62,7 @@ pub struct PostgresStore {
     /// Seals and opens the secrets in the database.
     vault: Vault,
     window: DedupeWindow,
+    accepting: Arc<Accepting>,
     /// By which clock leases run.
     lease_clock: LeaseClock,
     /// What is kept beside each write that changes something.
@@ -75,14 +85,17 @@ impl PostgresStore {
     pub async fn open(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
         let store = PostgresStore::on(address, zones, vault)?;
         migrate::run(&store.pool, address).await?;
+        sealing::check_keys(&store.pool, &store.vault, address).await?;
         Ok(store)
     }
 
     /// Opens the database to serve from it, beside any number of others. From now on secrets may be sealed with the vault's
     /// first key.
     pub async fn open_as_server(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
-        // Keys are introduced by whoever builds `sealing`.
-        PostgresStore::open(address, zones, vault).await
+        let store = PostgresStore::on(address, zones, vault)?;
+        migrate::run(&store.pool, address).await?;
+        sealing::introduce(&store.pool, &store.vault, address).await?;
+        Ok(store)
     }
 
     /// The same, for a database that is only looked into: migrates nothing.
@@ -96,8 +109,9 @@ impl PostgresStore {
     fn on(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
         let statements = Arc::new(AtomicU64::new(0));
         let pool = Pool::new(address, statements.clone())?;
+        let accepting = Arc::new(Accepting::new(pool.clone()));
         let (window, lease_clock) = (DedupeWindow::default(), LeaseClock::Database);
-        Ok(PostgresStore { pool, zones, vault, window, lease_clock, note: None, statements })
+        Ok(PostgresStore { pool, zones, vault, window, accepting, lease_clock, note: None, statements })
     }
 
     /// The same store that recognises repetitions for so long.

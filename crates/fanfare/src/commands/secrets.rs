@@ -1,10 +1,10 @@
 //! `fanfare secrets`: the keys that seal signing secrets in the database. The secrets themselves are the API's.
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
+use store_postgres::PostgresStore;
 use store_sqlite::{OpenError, SqliteStore};
 
-use crate::database::{Database, DatabaseArgs};
+use crate::database::{Database, DatabaseArgs, told_with_mend};
 use crate::{output, secret_keys, zones};
 
 /// What to do with the keys.
@@ -57,7 +57,10 @@ async fn reseal(args: ResealArgs) -> anyhow::Result<()> {
             store.reseal().await?
         }
         // Nodes may run anywhere, so only their starts bring a key into use.
-        Database::Postgres(address) => bail!("{address}: not built yet"),
+        Database::Postgres(address) => {
+            let opened = PostgresStore::open(&address, zones::newest(), vault).await;
+            opened.map_err(told_with_mend)?.reseal().await?
+        }
     };
     if args.json {
         return output::print_json(&serde_json::json!({ "resealed": resealed, "key": key.to_string() }));
