@@ -26,6 +26,7 @@ mod lanes;
 mod migrate;
 mod notices;
 mod open;
+mod partitions;
 mod outcome;
 mod replays;
 mod roster;
@@ -47,6 +48,7 @@ use store::{AuditNote, DedupeWindow, StoreResult, Vault};
 use webinar::Zones;
 
 pub use open::{Address, AddressError, OpenError};
+pub use partitions::PartitionsKept;
 pub use sealing::sealing_keys;
 
 use dedupe::Accepting;
@@ -153,11 +155,7 @@ impl PostgresStore {
 
     /// `now` for the clock of leases: null where the database is to look at its own.
     fn lease_now(&self, now: Timestamp) -> Option<i64> {
-        match self.lease_clock {
-            LeaseClock::Database => None,
-            #[cfg(test)]
-            LeaseClock::Caller => Some(columns::millis(now)),
-        }
+        (self.lease_clock != LeaseClock::Database).then(|| columns::millis(now))
     }
 }
 
