@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::gather::{Answers, Gathering, Linger};
 use crate::lanes::{Crossing, Held, Standing, hold};
-use crate::outcome::{Fate, find_out};
+use crate::outcome::Fate;
 use crate::session::{Pool, Session};
 use batch::Batch;
 
