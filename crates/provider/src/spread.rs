@@ -34,7 +34,8 @@ pub enum Eagerness {
     After(Duration),
 }
 
-/// Lanes of which a node need not think: with so few, it takes what is due at once.
+/// As long as all nodes together have no more than these, whoever comes first takes what is due at once: most such lanes
+/// end before anybody else could take one.
 const FEW_LANES: u64 = 4;
 /// Who has more than its share leaves a lane to others for this long. Each looks once a second.
 pub const OTHERS_FIRST: Duration = Duration::from_secs(2);
@@ -47,7 +48,7 @@ const REQUESTS_SLACK: u64 = 32;
 /// others have taken since is known by then.
 const BEATS_ABOVE: u32 = 2;
 /// Beats for which a node that gave lanes back takes less than an even part at once.
-const BEATS_MODEST: u32 = 10;
+const BEATS_MODEST: u32 = 30;
 /// Lanes given back at one beat.
 pub const GIVEN_BACK_MAX: u64 = 64;
 
@@ -102,9 +103,13 @@ impl Spread {
 
     /// Lanes that a node takes at once, among them so many it does not have yet.
     fn eager_for(&self, own: Own, more: u64) -> u64 {
-        // What it has just given back must find others first.
-        let is_modest = self.modest_for > 0;
-        if is_modest { (self.total(own) + more) / self.nodes() } else { self.share(own, more).max(FEW_LANES) }
+        let total = self.total(own) + more;
+        match self.modest_for {
+            0 if total <= FEW_LANES => FEW_LANES,
+            0 => self.share(own, more),
+            // What it has just given back must find others first.
+            _ => total / self.nodes(),
+        }
     }
 
     fn nodes(&self) -> u64 {

@@ -38,12 +38,7 @@ fn be_seen_sql() -> String {
 
 #[async_trait]
 impl Nodes for PostgresStore {
-    async fn be_seen(
-        &self,
-        presence: Presence,
-        now: Timestamp,
-        alive_for: Duration,
-    ) -> StoreResult<Vec<NodeRecord>> {
+    async fn be_seen(&self, presence: Presence, now: Timestamp, alive_for: Duration) -> StoreResult<Vec<NodeRecord>> {
         let Presence { node, name, load } = presence;
         let (lanes, requests) = (load.lanes.cast_signed(), load.requests.cast_signed());
         let alive_for_ms = i64::try_from(alive_for.as_millis()).unwrap_or(i64::MAX);

@@ -14,17 +14,13 @@ use crate::columns::{Id, Millis, list, millis, run};
 
 const NODES: &str = "select node, name, lanes, requests, started_at, seen_at from node order by node";
 const FORGET: &str = "delete from node where seen_at <= ?1 and node <> ?2";
-const BE_SEEN: &str = "insert into node (node, name, lanes, requests, started_at, seen_at) values (?1, ?2, ?3, ?4, ?5, ?5)
+const BE_SEEN: &str =
+    "insert into node (node, name, lanes, requests, started_at, seen_at) values (?1, ?2, ?3, ?4, ?5, ?5)
     on conflict (node) do update set name = ?2, lanes = ?3, requests = ?4, seen_at = ?5";
 
 #[async_trait]
 impl Nodes for SqliteStore {
-    async fn be_seen(
-        &self,
-        presence: Presence,
-        now: Timestamp,
-        alive_for: Duration,
-    ) -> StoreResult<Vec<NodeRecord>> {
+    async fn be_seen(&self, presence: Presence, now: Timestamp, alive_for: Duration) -> StoreResult<Vec<NodeRecord>> {
         self.writer
             .write(move |connection| {
                 let Presence { node, name, load } = &presence;

@@ -127,6 +127,6 @@ impl<T> Store for T where
         + Agendas
         + Erasures
         + Upkeep
-    + Nodes
+        + Nodes
 {
 }

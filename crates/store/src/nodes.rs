@@ -37,12 +37,7 @@ pub struct NodeRecord {
 pub trait Nodes: Send + Sync {
     /// Notes that a node is alive, and forgets those that were not seen for `alive_for`. The living, this one too, in the
     /// order of their ids.
-    async fn be_seen(
-        &self,
-        presence: Presence,
-        now: Timestamp,
-        alive_for: Duration,
-    ) -> StoreResult<Vec<NodeRecord>>;
+    async fn be_seen(&self, presence: Presence, now: Timestamp, alive_for: Duration) -> StoreResult<Vec<NodeRecord>>;
 
     /// A node goes: from now on nobody counts on it.
     async fn be_gone(&self, node: NodeId) -> StoreResult<()>;

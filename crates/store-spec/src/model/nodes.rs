@@ -11,12 +11,7 @@ use super::Model;
 
 #[async_trait]
 impl Nodes for Model {
-    async fn be_seen(
-        &self,
-        presence: Presence,
-        now: Timestamp,
-        alive_for: Duration,
-    ) -> StoreResult<Vec<NodeRecord>> {
+    async fn be_seen(&self, presence: Presence, now: Timestamp, alive_for: Duration) -> StoreResult<Vec<NodeRecord>> {
         let mut tables = self.tables();
         tables.nodes.retain(|node, record| *node == presence.node || record.seen_at + alive_for > now);
         let since = tables.nodes.get(&presence.node).map_or(now, |record| record.since);

@@ -10,8 +10,8 @@ use provider::pace::Rate;
 use provider::segment::Entry;
 use store::{
     Account, AuditRecord, Endpoint, EndpointSwitch, EventDetail, Exception, ExceptionState, FanOutState, Group,
-    KeyRecord, Mango, NodeRecord, OutdatedReplay, Page, ParticipantRecord, Retention, SeriesRecord, SourceRecord, StoreError,
-    StoreResult, SubscriptionRecord, Targets,
+    KeyRecord, Mango, NodeRecord, OutdatedReplay, Page, ParticipantRecord, Retention, SeriesRecord, SourceRecord,
+    StoreError, StoreResult, SubscriptionRecord, Targets,
 };
 use webinar::{Announced, MangoId, SeriesId, SessionId};
 use wire::{AccountId, EndpointId, EventId, FanOutId, NodeId, NoticeId, ReplayId, SubscriptionId};
