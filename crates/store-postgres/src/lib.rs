@@ -12,6 +12,7 @@ mod audit;
 mod backlog;
 mod catalog;
 mod columns;
+mod copying;
 mod erasures;
 mod gather;
 mod inbox;
@@ -37,6 +38,7 @@ use jiff::Timestamp;
 use store::{AuditNote, DedupeWindow, StoreResult, Vault};
 use webinar::Zones;
 
+pub use copying::{CopyFromPostgres, CopyOpenError, CopyToPostgres, SCHEMA};
 pub use open::{Address, AddressError, OpenError};
 
 use session::{Pool, Session};
@@ -71,6 +73,7 @@ impl PostgresStore {
     pub async fn open(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
         let store = PostgresStore::on(address, zones, vault)?;
         migrate::run(&store.pool, address).await?;
+        copying::refuse_incomplete(&store.pool, address).await?;
         Ok(store)
     }
 
@@ -85,6 +88,7 @@ impl PostgresStore {
     pub async fn open_to_read(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
         let store = PostgresStore::on(address, zones, vault)?;
         migrate::check(&store.pool, address).await?;
+        copying::refuse_incomplete(&store.pool, address).await?;
         Ok(store)
     }
 
