@@ -57,7 +57,7 @@ fn key(table: &CopiedTable) -> &'static [&'static str] {
 }
 
 /// Whether this engine has a column: it drops no days, and knows repetitions of all accounts by one fingerprint.
-fn has(table: &CopiedTable, column: &str) -> bool {
+pub(crate) fn has(table: &CopiedTable, column: &str) -> bool {
     !matches!((table.name, column), ("segment" | "attempt_failure", "day") | ("message_seen", "account"))
 }
 

@@ -5,9 +5,11 @@
 mod place;
 mod tables;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
-use crate::{SecretPlace, StoreError, StoreResult, UnsealError, Vault};
+use crate::{KeyId, SecretPlace, StoreError, StoreResult, UnsealError, Vault};
 
 pub use place::CopyPlace;
 pub use tables::{COPIED_TABLES, CopiedTable};
@@ -118,17 +120,25 @@ pub enum CopyRefusal {
     Store(#[from] StoreError),
 }
 
-/// Whether the vault opens every secret among rows of a table; how many there are.
-pub fn check_sealed(table: &CopiedTable, rows: &[CopiedRow], vault: &Vault) -> StoreResult<u64> {
-    let Some(sealed) = table.sealed_column() else { return Ok(0) };
-    for row in rows {
-        let opened = place_of(table, row).and_then(|place| match row.get(sealed) {
-            Some(Cell::Text(text)) => Some(vault.open(place, text)),
-            _ => None,
-        });
-        opened.unwrap_or(Err(UnsealError::NotSealed)).map_err(StoreError::broken)?;
-    }
-    Ok(rows.len() as u64)
+/// Refuses rows of a table with a secret that the vault does not open, or with a key that it lacks; the keys that were
+/// needed.
+pub fn check_sealed(table: &CopiedTable, rows: &[CopiedRow], vault: &Vault) -> StoreResult<BTreeSet<KeyId>> {
+    let Some(sealed) = table.sealed_column() else { return Ok(BTreeSet::new()) };
+    let keys = rows.iter().map(|row| match row.get(sealed) {
+        Some(Cell::Text(key)) if table.name == "sealing_key" => known_key(key, vault),
+        Some(Cell::Text(text)) => {
+            let place = place_of(table, row).ok_or(UnsealError::NotSealed)?;
+            vault.open(place, text).and_then(|_| KeyId::of_sealed(text).ok_or(UnsealError::NotSealed))
+        }
+        _ => Err(UnsealError::NotSealed),
+    });
+    keys.collect::<Result<_, _>>().map_err(StoreError::broken)
+}
+
+/// A key that is in the vault: a server would be refused without it.
+fn known_key(text: &str, vault: &Vault) -> Result<KeyId, UnsealError> {
+    let key = text.parse().map_err(|_| UnsealError::NotSealed)?;
+    if vault.key_ids().any(|known| known == key) { Ok(key) } else { Err(UnsealError::UnknownKey(key)) }
 }
 
 /// Where the secret of a row stands.

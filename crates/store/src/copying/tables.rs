@@ -22,9 +22,9 @@ const LARGE: usize = 500;
 const HUGE: usize = 32;
 
 impl CopiedTable {
-    /// Where a sealed secret stands in it, if one does; the account and the id it belongs to are its first columns.
+    /// Where a sealed secret stands in it, or the key of such; the account and the id it belongs to are its first columns.
     pub fn sealed_column(&self) -> Option<usize> {
-        self.position("sealed").or_else(|| self.position("sealed_keys"))
+        ["sealed", "sealed_keys", "key_id"].iter().find_map(|column| self.position(column))
     }
 
     /// Where a column stands in its rows.
