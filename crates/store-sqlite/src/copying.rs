@@ -56,9 +56,11 @@ fn key(table: &CopiedTable) -> &'static [&'static str] {
     }
 }
 
-/// Whether this engine has a column: it drops no days, and knows repetitions of all accounts by one fingerprint.
+/// Whether this engine has a column: it lets go of rows instead of days, and knows repetitions of all accounts by one
+/// fingerprint.
 pub(crate) fn has(table: &CopiedTable, column: &str) -> bool {
-    !matches!((table.name, column), ("segment" | "attempt_failure", "day") | ("message_seen", "account"))
+    let others = [("segment", "day"), ("attempt_failure", "day"), ("fan_out", "logged_since"), ("message_seen", "account")];
+    !others.contains(&(table.name, column))
 }
 
 /// How a column is read. Leases are over in the copy, and so are their epochs; days are the other engine's business.
@@ -66,6 +68,7 @@ fn expression(table: &CopiedTable, column: &'static str) -> &'static str {
     match (table.name, column) {
         ("lane" | "handler", "epoch") => "epoch + 1",
         ("segment" | "attempt_failure", "day") => "null",
+        ("fan_out", "logged_since") => "0",
         _ => column,
     }
 }

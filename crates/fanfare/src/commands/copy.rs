@@ -7,12 +7,12 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde::Serialize;
 use store::{COPIED_TABLES, CopiedTable, CopyFrom, CopyPlace, CopyTo, KeyId, StoreResult, Vault, check_sealed};
-use store_postgres::{CopyFromPostgres, CopyToPostgres};
+use store_postgres::{CopyFromPostgres, CopyOpenError, CopyToPostgres};
 use store_sqlite::{CopyFromSqlite, CopyToSqlite};
 
 use crate::cli::ListArgs;
 use crate::config::UsageError;
-use crate::database::{Database, told_with_mend};
+use crate::database::{Database, DatabaseParser, told_with_mend};
 use crate::output::{self, Row, grouped};
 use crate::progress::Progress;
 use crate::secret_keys::SecretKeyArgs;
@@ -27,10 +27,10 @@ use crate::secret_keys::SecretKeyArgs;
 )]
 pub(crate) struct CopyArgs {
     /// The database to copy: sqlite:PATH or postgres://… (with a password rather in FANFARE_COPY_FROM).
-    #[arg(long, env = "FANFARE_COPY_FROM", hide_env_values = true, value_name = "DATABASE")]
+    #[arg(long, env = "FANFARE_COPY_FROM", hide_env_values = true, value_name = "DATABASE", value_parser = DatabaseParser)]
     from: Database,
     /// The empty database to copy it into.
-    #[arg(long, env = "FANFARE_COPY_TO", hide_env_values = true, value_name = "DATABASE")]
+    #[arg(long, env = "FANFARE_COPY_TO", hide_env_values = true, value_name = "DATABASE", value_parser = DatabaseParser)]
     to: Database,
     #[command(flatten)]
     secret_key: SecretKeyArgs,
@@ -74,7 +74,7 @@ async fn open_from(from: &Database, to: &Database) -> anyhow::Result<Box<dyn Cop
             Box::new(CopyFromSqlite::open(path)?)
         }
         Database::Postgres(address) => {
-            let opened = CopyFromPostgres::open(address).await.map_err(told_with_mend)?;
+            let opened = CopyFromPostgres::open(address).await.map_err(told)?;
             if matches!(to, Database::Sqlite(_)) {
                 opened.refuse_shared_numbers().await?;
             }
@@ -86,8 +86,16 @@ async fn open_from(from: &Database, to: &Database) -> anyhow::Result<Box<dyn Cop
 async fn open_to(to: &Database) -> anyhow::Result<Box<dyn CopyTo>> {
     Ok(match to {
         Database::Sqlite(path) => Box::new(CopyToSqlite::open(path)?),
-        Database::Postgres(address) => Box::new(CopyToPostgres::open(address).await.map_err(told_with_mend)?),
+        Database::Postgres(address) => Box::new(CopyToPostgres::open(address).await.map_err(told)?),
     })
+}
+
+fn told(error: CopyOpenError) -> anyhow::Error {
+    match error {
+        CopyOpenError::Open(error) => told_with_mend(error),
+        CopyOpenError::Refused(refusal) => refusal.into(),
+        CopyOpenError::Store(error) => error.into(),
+    }
 }
 
 /// Opens every secret once: a copy that nobody could use is not begun. The keys that opened them.

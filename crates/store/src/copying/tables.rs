@@ -71,7 +71,8 @@ tables! {
         due_at epoch signal per_minute;
     fan_out (account fan_out) LARGE:
         account fan_out event endpoint position series version state cursor_participant cursor_index delivered retrying
-        held abandoned called_off erased created_at is_logged replay origin listed per_minute even_if_outdated;
+        held abandoned called_off erased created_at is_logged logged_since replay origin listed per_minute
+        even_if_outdated;
     exception (account fan_out participant) SMALL:
         account fan_out participant place endpoint state due_at attempt charged last_outcome last_at replay;
     replay (account replay) SMALL:
