@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::world::{Serving, World};
 
-const PATH: &str = "/in/tm-5e0f6ad1c9b847239f3e2d1c0b5a";
+pub(super) const PATH: &str = "/in/tm-5e0f6ad1c9b847239f3e2d1c0b5a";
+pub(super) const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 const SETTINGS: &str = "public-url = \"https://hooks.example\"\n\n\
     [[source]]\nname = \"tagmango\"\npreset = \"tagmango\"\npath = \"tm-5e0f6ad1c9b847239f3e2d1c0b5a\"\n\n\
     [[handler]]\nname = \"crm\"\ntype = \"exec\"\ncommand = [\"sh\", \"-c\", \"exit 65\"]\n\n\
@@ -70,7 +71,7 @@ fn years_pass(path: &Path) {
     connection.execute_batch(&lanes.chain([sql.to_owned()]).collect::<String>()).unwrap();
 }
 
-fn account(world: &World) -> String {
+pub(super) fn account(world: &World) -> String {
     let first = world.run(&["account", "list", "--json"]);
     let first: Value = serde_json::from_str(first.stdout.lines().next().unwrap()).unwrap();
     first["account"].as_str().or(first["id"].as_str()).unwrap().to_owned()
@@ -139,9 +140,8 @@ fn wait(mut look: impl FnMut() -> Result<(), String>) {
 
 /// Messages, one of them twice; runs that are done and runs that are given up.
 fn receive(world: &World, serving: &Serving) {
-    let headers = [("content-type", "application/json")];
     for person in [1, 2, 2, 3] {
-        let (status, answer) = serving.request(&format!("POST {PATH}"), &headers, payload(person).as_bytes());
+        let (status, answer) = serving.request(&format!("POST {PATH}"), &JSON, payload(person).as_bytes());
         assert_eq!(status, 200, "{answer}");
     }
     let account = account(world);
