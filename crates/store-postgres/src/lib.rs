@@ -28,6 +28,8 @@ mod lanes;
 mod migrate;
 mod notices;
 mod open;
+mod partitions;
+mod outcome;
 mod replays;
 mod replication;
 mod roster;
@@ -36,6 +38,7 @@ mod runs;
 mod sealing;
 mod secrets;
 mod session;
+mod settle;
 mod subscriptions;
 mod upkeep;
 
@@ -51,9 +54,11 @@ pub use copying::{CopyFromPostgres, CopyOpenError, CopyToPostgres, SCHEMA};
 pub use hints::{Hints, pass_hints_on};
 pub use open::{Address, AddressError, OpenError};
 pub use replication::{Finding, Severity};
+pub use partitions::PartitionsKept;
 pub use sealing::sealing_keys;
 
 use dedupe::Accepting;
+use lanes::Together;
 use session::{Pool, Session};
 
 /// A database on a PostgreSQL server. Cheap to clone.
@@ -65,6 +70,8 @@ pub struct PostgresStore {
     vault: Vault,
     window: DedupeWindow,
     accepting: Arc<Accepting>,
+    /// What all its lanes do in one transaction.
+    together: Arc<Together>,
     /// By which clock leases run.
     lease_clock: LeaseClock,
     /// What is kept beside each write that changes something.
@@ -115,8 +122,9 @@ impl PostgresStore {
         let statements = Arc::new(AtomicU64::new(0));
         let pool = Pool::new(address, statements.clone())?;
         let accepting = Arc::new(Accepting::new(pool.clone()));
+        let together = Arc::new(Together::new(&pool));
         let (window, lease_clock) = (DedupeWindow::default(), LeaseClock::Database);
-        Ok(PostgresStore { pool, zones, vault, window, accepting, lease_clock, note: None, statements })
+        Ok(PostgresStore { pool, zones, vault, window, accepting, together, lease_clock, note: None, statements })
     }
 
     /// The same store that recognises repetitions for so long.
@@ -151,11 +159,7 @@ impl PostgresStore {
 
     /// `now` for the clock of leases: null where the database is to look at its own.
     fn lease_now(&self, now: Timestamp) -> Option<i64> {
-        match self.lease_clock {
-            LeaseClock::Database => None,
-            #[cfg(test)]
-            LeaseClock::Caller => Some(columns::millis(now)),
-        }
+        (self.lease_clock != LeaseClock::Database).then(|| columns::millis(now))
     }
 }
 
