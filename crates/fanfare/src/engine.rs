@@ -10,7 +10,8 @@ use futures_util::future::BoxFuture;
 use store::{DedupeWindow, Store, StoreError, StoreResult, Vault};
 use store_postgres::{Address, Hints, PostgresStore, Severity};
 use store_sqlite::{ServerLock, SqliteStore};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use webinar::Zones;
 
@@ -26,7 +27,16 @@ pub(crate) enum Engine {
     /// A file, which is this process's alone.
     Sqlite(SqliteStore),
     /// A PostgreSQL server, which any number of nodes share.
-    Postgres(PostgresStore, Address),
+    Postgres(SharedServer),
+}
+
+/// A PostgreSQL server and the way to it.
+#[derive(Clone)]
+pub(crate) struct SharedServer {
+    store: PostgresStore,
+    address: Address,
+    /// The proof that is under way: one that hangs keeps its connection until it ends, so that there is never a second.
+    proof: Arc<Mutex<Option<JoinHandle<StoreResult<()>>>>>,
 }
 
 impl Engine {
@@ -48,9 +58,10 @@ impl Engine {
             }
             Database::Postgres(address) => {
                 let opened = PostgresStore::open_as_server(address, zones.clone(), vault).await;
-                let engine = Engine::Postgres(opened.map_err(told_with_mend)?, address.clone());
-                engine.check().await.with_context(|| format!("cannot serve from {address}"))?;
-                Ok((engine, None))
+                let store = opened.map_err(told_with_mend)?;
+                let server = SharedServer { store, address: address.clone(), proof: Arc::default() };
+                server.check().await.with_context(|| format!("cannot serve from {address}"))?;
+                Ok((Engine::Postgres(server), None))
             }
         }
     }
@@ -59,7 +70,7 @@ impl Engine {
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         match self {
             Engine::Sqlite(store) => Arc::new(store.clone()),
-            Engine::Postgres(store, _) => Arc::new(store.clone()),
+            Engine::Postgres(server) => Arc::new(server.store.clone()),
         }
     }
 
@@ -68,7 +79,9 @@ impl Engine {
     pub(crate) fn with_dedupe_window(self, window: DedupeWindow) -> Engine {
         match self {
             Engine::Sqlite(store) => Engine::Sqlite(store.with_dedupe_window(window)),
-            Engine::Postgres(store, address) => Engine::Postgres(store.with_dedupe_window(window), address),
+            Engine::Postgres(server) => {
+                Engine::Postgres(SharedServer { store: server.store.with_dedupe_window(window), ..server })
+            }
         }
     }
 
@@ -76,7 +89,7 @@ impl Engine {
     pub(crate) fn check_standing(&self) -> StoreResult<()> {
         match self {
             Engine::Sqlite(store) => store.check_standing(),
-            Engine::Postgres(..) => Ok(()),
+            Engine::Postgres(_) => Ok(()),
         }
     }
 
@@ -84,13 +97,7 @@ impl Engine {
     pub(crate) async fn check(&self) -> StoreResult<()> {
         match self {
             Engine::Sqlite(store) => store.check_space().and(store.check_writable().await),
-            Engine::Postgres(store, _) => timeout(CHECK_TIME_MAX, store.check_writable()).await.unwrap_or_else(|_| {
-                let seconds = CHECK_TIME_MAX.as_secs();
-                Err(StoreError::Unwritable(format!(
-                    "PostgreSQL has not kept a write within {seconds} s; it is cut off, overloaded, or waits for a \
-                     synchronous standby"
-                )))
-            }),
+            Engine::Postgres(server) => server.check().await,
         }
     }
 
@@ -99,7 +106,7 @@ impl Engine {
     pub(crate) async fn failed(&self) -> String {
         match self {
             Engine::Sqlite(store) => store.failed().await,
-            Engine::Postgres(..) => pending().await,
+            Engine::Postgres(_) => pending().await,
         }
     }
 
@@ -107,14 +114,14 @@ impl Engine {
     pub(crate) async fn finish(&self) -> anyhow::Result<()> {
         match self {
             Engine::Sqlite(store) => store.checkpoint().await.context("the log could not be emptied into the database"),
-            Engine::Postgres(..) => Ok(()),
+            Engine::Postgres(_) => Ok(()),
         }
     }
 
     /// Says in the log what an operator should know of the server before something is lost by it.
     pub(crate) async fn warn(&self) {
-        let Engine::Postgres(store, _) = self else { return };
-        let findings = match store.examine_server(&SystemClock).await {
+        let Engine::Postgres(server) = self else { return };
+        let findings = match server.store.examine_server(&SystemClock).await {
             Ok(findings) => findings,
             Err(error) => return tracing::warn!(%error, "the settings of the PostgreSQL server could not be looked at"),
         };
@@ -131,11 +138,31 @@ impl Engine {
     pub(crate) fn hints(&self, asked: &Hints, stop: watch::Receiver<bool>) -> (Hints, Option<BoxFuture<'static, ()>>) {
         match self {
             Engine::Sqlite(_) => (asked.clone(), None),
-            Engine::Postgres(_, address) => {
+            Engine::Postgres(server) => {
                 let working = Hints::default();
-                let passing = store_postgres::pass_hints_on(address.clone(), asked.clone(), working.clone(), stop);
+                let passing =
+                    store_postgres::pass_hints_on(server.address.clone(), asked.clone(), working.clone(), stop);
                 (working, Some(Box::pin(passing)))
             }
+        }
+    }
+}
+
+impl SharedServer {
+    async fn check(&self) -> StoreResult<()> {
+        let mut proof = self.proof.lock().await;
+        let store = self.store.clone();
+        let under_way = proof.get_or_insert_with(|| tokio::spawn(async move { store.check_writable().await }));
+        match timeout(CHECK_TIME_MAX, under_way).await {
+            Ok(ended) => {
+                *proof = None;
+                ended.unwrap_or_else(|error| Err(StoreError::broken(error)))
+            }
+            Err(_) => Err(StoreError::Unwritable(format!(
+                "PostgreSQL has not kept a write within {} s; it is cut off, overloaded, or waits for a synchronous \
+                 standby",
+                CHECK_TIME_MAX.as_secs()
+            ))),
         }
     }
 }
