@@ -40,7 +40,7 @@ pub(crate) struct CopyArgs {
 
 /// Copies it.
 pub(crate) async fn run(args: CopyArgs) -> anyhow::Result<()> {
-    if args.from == args.to {
+    if is_one(&args.from, &args.to) {
         return Err(UsageError(format!("{} cannot be copied into itself", args.from)).into());
     }
     // Engines are migrated by one release, so their numbers are the same.
@@ -65,6 +65,16 @@ pub(crate) async fn run(args: CopyArgs) -> anyhow::Result<()> {
     output::print_list(args.output.format(), &copied, "")?;
     say_what_comes_next(&args, &copied, &keys);
     Ok(())
+}
+
+/// Whether both are one database, by whatever name.
+fn is_one(from: &Database, to: &Database) -> bool {
+    match (from, to) {
+        (Database::Sqlite(from), Database::Sqlite(to)) => {
+            from == to || matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to)
+        }
+        (from, to) => from == to,
+    }
 }
 
 async fn open_from(from: &Database, to: &Database) -> anyhow::Result<Box<dyn CopyFrom>> {
