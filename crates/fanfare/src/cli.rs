@@ -10,6 +10,7 @@ use crate::commands::audit::AuditCommand;
 use crate::commands::backup::BackupArgs;
 use crate::commands::bench::BenchCommand;
 use crate::commands::compact::CompactArgs;
+use crate::commands::copy::CopyArgs;
 use crate::commands::deliveries::DeliveriesCommand;
 use crate::commands::demo::DemoArgs;
 use crate::commands::import::ImportArgs;
@@ -64,6 +65,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Rewrite the database file: shorter, and without remains of what was erased; the server must be stopped.
     Compact(CompactArgs),
+    /// Move house: copy everything into another, empty database, of SQLite or PostgreSQL; the servers must be stopped.
+    Copy(Box<CopyArgs>),
     /// The keys that seal signing secrets in the database: make one, and reseal everything with another.
     #[command(subcommand)]
     Secrets(SecretsCommand),

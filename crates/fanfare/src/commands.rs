@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod compact;
+pub(crate) mod copy;
 pub(crate) mod deliveries;
 pub(crate) mod demo;
 pub(crate) mod import;

@@ -95,7 +95,7 @@ impl fmt::Display for Database {
 
 /// Reads a database without repeating what was typed: it may hold a password.
 #[derive(Clone)]
-struct DatabaseParser;
+pub(crate) struct DatabaseParser;
 
 impl TypedValueParser for DatabaseParser {
     type Value = Database;
@@ -103,12 +103,14 @@ impl TypedValueParser for DatabaseParser {
     fn parse_ref(
         &self,
         command: &clap::Command,
-        _: Option<&clap::Arg>,
+        argument: Option<&clap::Arg>,
         value: &OsStr,
     ) -> Result<Database, clap::Error> {
+        let option = argument.and_then(clap::Arg::get_long).unwrap_or("database");
+        let variable = argument.and_then(clap::Arg::get_env).unwrap_or(OsStr::new("FANFARE_DATABASE"));
         let told = |why: String| {
-            clap::Error::raw(ErrorKind::ValueValidation, format!("--database or FANFARE_DATABASE: {why}\n"))
-                .with_cmd(command)
+            let text = format!("--{option} or {}: {why}\n", variable.display());
+            clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command)
         };
         let text = value.to_str().ok_or_else(|| told("this is not written in UTF-8".to_owned()))?;
         text.parse().map_err(|error: DatabaseError| told(error.to_string()))

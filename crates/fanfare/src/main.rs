@@ -50,6 +50,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Inbox(command) => done(block_on(commands::inbox::run(*command))),
         Command::Backup(args) => done(block_on(commands::backup::run(args))),
         Command::Compact(args) => done(block_on(commands::compact::run(args))),
+        Command::Copy(args) => done(block_on(commands::copy::run(*args))),
         Command::Secrets(command) => done(block_on(commands::secrets::run(command))),
         // It binds its threads to cores, so it makes its own runtime.
         Command::Bench(command) => done(commands::bench::run(command)),

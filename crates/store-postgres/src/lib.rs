@@ -15,6 +15,7 @@ mod audit;
 mod backlog;
 mod catalog;
 mod columns;
+mod copying;
 mod dedupe;
 mod due;
 mod erasures;
@@ -51,6 +52,7 @@ use jiff::Timestamp;
 use store::{AuditNote, DedupeWindow, StoreResult, Vault};
 use webinar::Zones;
 
+pub use copying::{CopyFromPostgres, CopyOpenError, CopyToPostgres, SCHEMA};
 pub use hints::{Hints, pass_hints_on};
 pub use open::{Address, AddressError, OpenError};
 pub use scratch::{ScratchDatabase, ServerFigures};
@@ -95,6 +97,7 @@ impl PostgresStore {
     pub async fn open(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
         let store = PostgresStore::on(address, zones, vault)?;
         migrate::run(&store.pool, address).await?;
+        copying::refuse_incomplete(&store.pool, address).await?;
         sealing::check_keys(&store.pool, &store.vault, address).await?;
         Ok(store)
     }
@@ -104,6 +107,7 @@ impl PostgresStore {
     pub async fn open_as_server(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
         let store = PostgresStore::on(address, zones, vault)?;
         migrate::run(&store.pool, address).await?;
+        copying::refuse_incomplete(&store.pool, address).await?;
         sealing::introduce(&store.pool, &store.vault, address).await?;
         Ok(store)
     }
@@ -112,6 +116,7 @@ impl PostgresStore {
     pub async fn open_to_read(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
         let store = PostgresStore::on(address, zones, vault)?;
         migrate::check(&store.pool, address).await?;
+        copying::refuse_incomplete(&store.pool, address).await?;
         Ok(store)
     }
 

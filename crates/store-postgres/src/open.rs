@@ -245,6 +245,17 @@ pub enum OpenError {
         /// The first migration that differs.
         number: u32,
     },
+    /// A copy into the database has not come to its end.
+    #[error(
+        "{database} is an incomplete copy of {origin}; complete it by the fanfare copy that began it, or drop it and use \
+         {origin} as before"
+    )]
+    IncompleteCopy {
+        /// Which.
+        database: String,
+        /// What was being copied.
+        origin: String,
+    },
     /// Nothing is in it, and it was only to be read.
     #[error("{0} holds nothing of Fanfare yet; fanfare serve with this --database makes its tables")]
     Empty(String),

@@ -11,6 +11,7 @@ mod backlog;
 mod backup;
 mod catalog;
 mod columns;
+mod copying;
 mod dedupe;
 mod due;
 mod erasures;
@@ -44,6 +45,7 @@ use tokio::sync::Mutex;
 use webinar::Zones;
 
 pub use backup::{BackupError, back_up};
+pub use copying::{CopyFromSqlite, CopyToSqlite, SCHEMA};
 pub use open::{OpenError, ServerLock, flush_late_for_a_test};
 pub use sealing::sealing_keys;
 pub use writer::CommitStats;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
+use crate::copying::refuse_incomplete;
 use crate::migrate::{self, MIGRATIONS};
 
 /// Why a database was not opened. Each says what to do.
@@ -74,6 +75,17 @@ pub enum OpenError {
         path: PathBuf,
         /// The first migration that differs.
         number: u32,
+    },
+    /// A copy into the file has not come to its end.
+    #[error(
+        "{path} is an incomplete copy of {origin}; complete it by the fanfare copy that began it, or remove it and use \
+         {origin} as before"
+    )]
+    IncompleteCopy {
+        /// Which file.
+        path: PathBuf,
+        /// What was being copied.
+        origin: String,
     },
     /// The linked SQLite can corrupt a database in WAL mode.
     #[error("the linked SQLite {0} has the WAL-reset bug; build Fanfare with its bundled SQLite, at least 3.51.3")]
@@ -170,6 +182,13 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 /// The one connection that writes, migrated. Who serves shows the lock.
 pub(crate) fn writable(path: &Path, lock: Option<&ServerLock>) -> Result<Connection, OpenError> {
+    let connection = writable_as_is(path, lock)?;
+    refuse_incomplete(&connection, path)?;
+    Ok(connection)
+}
+
+/// The same, also of an incomplete copy.
+pub(crate) fn writable_as_is(path: &Path, lock: Option<&ServerLock>) -> Result<Connection, OpenError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(OpenError::FaultySqlite(rusqlite::version()));
     }
@@ -323,7 +342,8 @@ pub(crate) fn readable_as_is(path: &Path) -> Result<(), OpenError> {
     let connection = readable(path).map_err(unreadable)?;
     // The first read says what the opening does not.
     connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(())).map_err(unreadable)?;
-    migrate::check(&connection, path, MIGRATIONS)
+    migrate::check(&connection, path, MIGRATIONS)?;
+    refuse_incomplete(&connection, path)
 }
 
 /// SQLite's error as the person who started the program should read it.

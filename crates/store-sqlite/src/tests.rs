@@ -1,6 +1,7 @@
 //! Tests of the store: the contract every store owes, and what is SQLite's own.
 
 mod contract;
+mod copying;
 mod damage;
 mod deduping;
 mod erasing;

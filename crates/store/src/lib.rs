@@ -15,6 +15,7 @@ mod audit;
 mod backlog;
 mod catalog;
 mod clock;
+mod copying;
 mod dedupe_window;
 mod erasures;
 mod error;
@@ -44,6 +45,10 @@ pub use catalog::{
     Catalog, Ending, EventDetail, EventSummary, FanOutProgress, FanOutState, NewEvent, SaveSeries, Saved, SeriesRecord,
 };
 pub use clock::{Chance, Clock};
+pub use copying::{
+    CHUNK_BYTES, CHUNK_ROWS_MAX, COPIED_TABLES, Cell, Chunk, CopiedRow, CopiedTable, CopyFrom, CopyPlace, CopyRefusal,
+    CopyTo, check_sealed,
+};
 pub use dedupe_window::{DedupeWindow, DedupeWindowError};
 pub use erasures::{Erase, Erasure, ErasureState, Erasures, Search, Searched, Whom};
 pub use error::{StoreError, StoreResult};
