@@ -8,8 +8,8 @@
 
 mod accounts;
 mod agendas;
-mod arrivals;
 mod announce;
+mod arrivals;
 mod audience;
 mod audit;
 mod backlog;
@@ -26,8 +26,8 @@ mod lanes;
 mod migrate;
 mod notices;
 mod open;
-mod partitions;
 mod outcome;
+mod partitions;
 mod replays;
 mod roster;
 mod rules;
