@@ -2,13 +2,14 @@
 //! to wade through all that lanes have been since.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use store::{Lanes, Lease, Room, Settlement, StoreResult};
 use store_spec::World;
 use store_spec::world::{LEASE, Report};
+use tokio::time::Instant;
 use wire::{FanOutId, NodeId};
 
 use super::TestDatabase;

@@ -1,6 +1,6 @@
 //! Partitions by day: there before they are needed, gone when nobody needs them, and nobody waits for either.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +11,7 @@ use store::{
 };
 use store_spec::World;
 use store_spec::world::Report;
+use tokio::time::Instant;
 use tokio_postgres::Client;
 use wire::{AccountId, FanOutId};
 
