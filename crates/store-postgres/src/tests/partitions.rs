@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use provider::frontier::Place;
 use store::{
-    Backlog, Catalog, DeliveryFilter, DeliveryStatus, Journal, Lanes, Lease, Prunable, Retention, Steer, StoreResult, Upkeep,
+    Backlog, Catalog, DeliveryFilter, DeliveryStatus, Journal, Lanes, Lease, Prunable, Retention, Steer, StoreResult,
+    Upkeep,
 };
 use store_spec::World;
 use store_spec::world::Report;
