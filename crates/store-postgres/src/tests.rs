@@ -5,8 +5,9 @@ mod accepting;
 mod audience;
 mod concurrency;
 mod contract;
-mod sealing;
+mod copying;
 mod running;
+mod sealing;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

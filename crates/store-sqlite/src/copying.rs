@@ -59,7 +59,8 @@ fn key(table: &CopiedTable) -> &'static [&'static str] {
 /// Whether this engine has a column: it lets go of rows instead of days, and knows repetitions of all accounts by one
 /// fingerprint.
 pub(crate) fn has(table: &CopiedTable, column: &str) -> bool {
-    let others = [("segment", "day"), ("attempt_failure", "day"), ("fan_out", "logged_since"), ("message_seen", "account")];
+    let others =
+        [("segment", "day"), ("attempt_failure", "day"), ("fan_out", "logged_since"), ("message_seen", "account")];
     !others.contains(&(table.name, column))
 }
 

@@ -64,12 +64,7 @@ pub trait CopyTo: Send {
     /// Begins a copy from `origin` (for people to read) in the state `mark`, or finds how far it has come already.
     async fn begin(&mut self, origin: &str, mark: &str) -> Result<CopyPlace, CopyRefusal>;
     /// Keeps rows, and in the same transaction how far the copy has come with them.
-    async fn write(
-        &mut self,
-        table: &'static CopiedTable,
-        rows: Vec<CopiedRow>,
-        place: &CopyPlace,
-    ) -> StoreResult<()>;
+    async fn write(&mut self, table: &'static CopiedTable, rows: Vec<CopiedRow>, place: &CopyPlace) -> StoreResult<()>;
     /// How many rows a table has.
     async fn count(&mut self, table: &'static CopiedTable) -> StoreResult<u64>;
     /// Ends the copy: from now on new rows are numbered behind the old ones, and the database can be opened.

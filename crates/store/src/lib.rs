@@ -45,8 +45,8 @@ pub use catalog::{
 };
 pub use clock::{Chance, Clock};
 pub use copying::{
-    CHUNK_BYTES, CHUNK_ROWS_MAX, COPIED_TABLES, Cell, Chunk, CopiedRow, CopiedTable, CopyFrom, CopyPlace, CopyRefusal, CopyTo,
-    check_sealed,
+    CHUNK_BYTES, CHUNK_ROWS_MAX, COPIED_TABLES, Cell, Chunk, CopiedRow, CopiedTable, CopyFrom, CopyPlace, CopyRefusal,
+    CopyTo, check_sealed,
 };
 pub use dedupe_window::{DedupeWindow, DedupeWindowError};
 pub use erasures::{Erase, Erasure, ErasureState, Erasures, Search, Searched, Whom};

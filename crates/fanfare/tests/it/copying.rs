@@ -150,8 +150,9 @@ fn a_database_on_which_a_node_was_seen_just_now_is_left_alone() {
     let world = lived_in();
     copied(&world, OLD, &served.url);
     served.execute(
-        "insert into node (node, name, lanes, started_at, seen_at)
-         values (decode(md5(''), 'hex'), 'host-7', 0, 0, extract(epoch from now()) * 1000)",
+        "insert into node select * from json_populate_record(null::node, json_build_object('name', 'host-7', 'lanes', 0,
+             'node', decode(md5(''), 'hex'), 'requests', 0, 'started_at', 0,
+             'seen_at', (extract(epoch from now()) * 1000)::bigint))",
     );
     for (from, to) in [(&served.url, &empty.url), (&empty.url, &served.url)] {
         let ran = copy(&world, from, to);

@@ -26,7 +26,8 @@ const MARK: &str = "select
     (select count(*) || ',' || coalesce(sum(epoch + attempts), 0) from notice_delivery) || '/' ||
     (select count(*) || ',' || coalesce(sum(begun + delivered), 0) from replay) || '/' ||
     (select count(*) || ',' || coalesce(sum(searched + emptied + read_to), 0) from erasure)";
-const NEWEST_MESSAGES: &str = "select account, (select coalesce(max(seq), 0) from sqlite_sequence where name = 'message')
+const NEWEST_MESSAGES: &str =
+    "select account, (select coalesce(max(seq), 0) from sqlite_sequence where name = 'message')
     from account order by account";
 
 /// See [`CopyFrom`].
@@ -89,7 +90,8 @@ fn read(connection: &Connection, table: &'static CopiedTable, after: Option<&[Ce
         chunk.rows.push(cells);
         if chunk.rows.len() >= CHUNK_ROWS_MAX || bytes >= CHUNK_BYTES {
             let last = chunk.rows.last();
-            chunk.next = last.map(|row| key.iter().filter_map(|column| Some(row[table.position(column)?].clone())).collect());
+            chunk.next =
+                last.map(|row| key.iter().filter_map(|column| Some(row[table.position(column)?].clone())).collect());
             break;
         }
     }
@@ -116,11 +118,13 @@ fn cells(row: &Row<'_>, columns: usize) -> rusqlite::Result<CopiedRow> {
                 ValueRef::Integer(number) => Cell::Number(number),
                 ValueRef::Text(_) => Cell::Text(row.get(at)?),
                 ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec()),
-                ValueRef::Real(_) => return Err(rusqlite::Error::InvalidColumnType(
-                    at,
-                    row.as_ref().column_name(at)?.to_owned(),
-                    rusqlite::types::Type::Real,
-                )),
+                ValueRef::Real(_) => {
+                    return Err(rusqlite::Error::InvalidColumnType(
+                        at,
+                        row.as_ref().column_name(at)?.to_owned(),
+                        rusqlite::types::Type::Real,
+                    ));
+                }
             })
         })
         .collect()

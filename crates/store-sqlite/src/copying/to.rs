@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params_from_iter};
-use store::{COPIED_TABLES, Cell, CopiedRow, CopiedTable, CopyPlace, CopyRefusal, CopyTo, FailPoint, StoreError, StoreResult};
+use store::{
+    COPIED_TABLES, Cell, CopiedRow, CopiedTable, CopyPlace, CopyRefusal, CopyTo, FailPoint, StoreError, StoreResult,
+};
 
 use super::from::count;
 use super::{COPYING, Shared, begun_from, has};
@@ -30,9 +32,7 @@ impl CopyToSqlite {
         let lock = ServerLock::take(path)?;
         let writing = open::writable_as_is(path, Some(&lock))?;
         // Counts are copied with the rows that they are counts of.
-        writing
-            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
-            .map_err(|source| told(path, source))?;
+        writing.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).map_err(|source| told(path, source))?;
         Ok(CopyToSqlite { writing: Shared::new(writing), path: path.to_owned(), chunks: 0, _lock: lock })
     }
 }
@@ -42,20 +42,17 @@ impl CopyTo for CopyToSqlite {
     async fn begin(&mut self, origin: &str, mark: &str) -> Result<CopyPlace, CopyRefusal> {
         let (origin, mark, target) = (origin.to_owned(), mark.to_owned(), self.path.display().to_string());
         let begun = self.writing.with(move |connection| {
-            in_transaction(connection, || begin(connection, &target, &origin, &mark).map(Ok).or_else(|refusal| match refusal {
-                CopyRefusal::Store(error) => Err(error),
-                refusal => Ok(Err(refusal)),
-            }))
+            in_transaction(connection, || {
+                begin(connection, &target, &origin, &mark).map(Ok).or_else(|refusal| match refusal {
+                    CopyRefusal::Store(error) => Err(error),
+                    refusal => Ok(Err(refusal)),
+                })
+            })
         });
         begun.await?
     }
 
-    async fn write(
-        &mut self,
-        table: &'static CopiedTable,
-        rows: Vec<CopiedRow>,
-        place: &CopyPlace,
-    ) -> StoreResult<()> {
+    async fn write(&mut self, table: &'static CopiedTable, rows: Vec<CopiedRow>, place: &CopyPlace) -> StoreResult<()> {
         let place = place.clone();
         self.chunks += 1;
         let checkpoints = self.chunks.is_multiple_of(CHUNKS_BETWEEN_CHECKPOINTS);

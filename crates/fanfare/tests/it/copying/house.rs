@@ -61,7 +61,8 @@ fn years_pass(path: &Path) {
         update replay set since = 1, endpoint = (select endpoint from endpoint limit 1) where scope = 'failed';
         insert into erasure (account, erasure, state, email, phone, memberships, retries, messages, last_number, requested_at)
             select account, randomblob(16), 'searching', 'a@example.com', '+15550100', 1, 2, 3, 2, 4 from account;";
-    let health = ["'open', open_until = 2, failing_since = 1", "'gone', ended_since = 1", "'slow_start', slow_window = 4"];
+    let health =
+        ["'open', open_until = 2, failing_since = 1", "'gone', ended_since = 1", "'slow_start', slow_window = 4"];
     let lanes = health.iter().zip([OWN, "refuses", "notices"]).map(|(health, url)| {
         format!(
             "update lane set per_minute = 7, health = {health} where endpoint in
@@ -149,7 +150,8 @@ fn receive(world: &World, serving: &Serving) {
         let ran = world.run(&["inbox", "handlers", "--account", &account, "--json"]);
         let mut all = ran.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let messages = world.run(&["inbox", "list", "--account", &account, "--json"]).stdout.lines().count();
-        let has_ended = |handler: Value| handler["parked"].as_u64().max(handler["done"].as_u64()) == Some(messages as u64);
+        let has_ended =
+            |handler: Value| handler["parked"].as_u64().max(handler["done"].as_u64()) == Some(messages as u64);
         if all.all(has_ended) { Ok(()) } else { Err(format!("{ran:?}")) }
     });
 }
@@ -203,10 +205,12 @@ fn assert_filled(path: &Path) {
 /// All rows of all tables, but for what a copy makes anew: leases and their epochs, migrations, sweeps.
 pub(super) fn rows(path: &Path) -> BTreeMap<String, Vec<Vec<Cell>>> {
     let connection = Connection::open(path).unwrap();
-    let sql = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' and name <> 'migration'";
+    let sql =
+        "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' and name <> 'migration'";
     let mut statement = connection.prepare(sql).unwrap();
     let tables: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let mut all: BTreeMap<_, _> = tables.into_iter().map(|table| (table.clone(), rows_of(&connection, &table))).collect();
+    let mut all: BTreeMap<_, _> =
+        tables.into_iter().map(|table| (table.clone(), rows_of(&connection, &table))).collect();
     let sequence = "select name, seq from sqlite_sequence order by name";
     all.insert("sqlite_sequence".to_owned(), list(&connection, sequence));
     all
