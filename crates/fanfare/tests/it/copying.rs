@@ -93,7 +93,7 @@ fn a_server_on_the_copy_goes_on_where_the_old_one_stood() {
     for command in [&["inbox", "list"][..], &["deliveries", "list"], &["audit", "list"], &["notices", "list"]] {
         assert_eq!(list(&database.url, command), list("fanfare.db", command), "{command:?}");
     }
-    let before = list(&database.url, &["inbox", "list"]).lines().count();
+    let before = list(&database.url, &["inbox", "list", "--limit", "999"]).lines().count();
     let settings = ["--config", "inbox.toml", "--database", &database.url];
     let serving = world.serve_with(&[&settings, &KEY[..]].concat());
     for (person, said) in [(3, "duplicate"), (4, "stored")] {
@@ -102,7 +102,7 @@ fn a_server_on_the_copy_goes_on_where_the_old_one_stood() {
         assert_eq!(answer, (200, format!("{{\"status\":\"{said}\"}}")));
     }
     stop(serving);
-    let messages = list(&database.url, &["inbox", "list"]);
+    let messages = list(&database.url, &["inbox", "list", "--limit", "999"]);
     assert_eq!(messages.lines().count(), before + 1);
 }
 
