@@ -55,9 +55,9 @@ use webinar::Zones;
 pub use copying::{CopyFromPostgres, CopyOpenError, CopyToPostgres, SCHEMA};
 pub use hints::{Hints, pass_hints_on};
 pub use open::{Address, AddressError, OpenError};
-pub use scratch::{ScratchDatabase, ServerFigures};
-pub use replication::{Finding, Severity};
 pub use partitions::PartitionsKept;
+pub use replication::{Finding, Severity};
+pub use scratch::{ScratchDatabase, ServerFigures};
 pub use sealing::sealing_keys;
 
 use dedupe::Accepting;

@@ -5,6 +5,7 @@ mod accepting;
 mod audience;
 mod concurrency;
 mod contract;
+mod copying;
 mod leasing;
 mod letting_go;
 mod lossy;

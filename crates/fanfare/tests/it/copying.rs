@@ -93,7 +93,7 @@ fn a_server_on_the_copy_goes_on_where_the_old_one_stood() {
     for command in [&["inbox", "list"][..], &["deliveries", "list"], &["audit", "list"], &["notices", "list"]] {
         assert_eq!(list(&database.url, command), list("fanfare.db", command), "{command:?}");
     }
-    let before = list(&database.url, &["inbox", "list"]).lines().count();
+    let before = list(&database.url, &["inbox", "list", "--limit", "999"]).lines().count();
     let settings = ["--config", "inbox.toml", "--database", &database.url];
     let serving = world.serve_with(&[&settings, &KEY[..]].concat());
     for (person, said) in [(3, "duplicate"), (4, "stored")] {
@@ -102,7 +102,7 @@ fn a_server_on_the_copy_goes_on_where_the_old_one_stood() {
         assert_eq!(answer, (200, format!("{{\"status\":\"{said}\"}}")));
     }
     stop(serving);
-    let messages = list(&database.url, &["inbox", "list"]);
+    let messages = list(&database.url, &["inbox", "list", "--limit", "999"]);
     assert_eq!(messages.lines().count(), before + 1);
 }
 
@@ -150,8 +150,9 @@ fn a_database_on_which_a_node_was_seen_just_now_is_left_alone() {
     let world = lived_in();
     copied(&world, OLD, &served.url);
     served.execute(
-        "insert into node (node, name, lanes, started_at, seen_at)
-         values (decode(md5(''), 'hex'), 'host-7', 0, 0, extract(epoch from now()) * 1000)",
+        "insert into node select * from json_populate_record(null::node, json_build_object('name', 'host-7', 'lanes', 0,
+             'node', decode(md5(''), 'hex'), 'requests', 0, 'started_at', 0,
+             'seen_at', (extract(epoch from now()) * 1000)::bigint))",
     );
     for (from, to) in [(&served.url, &empty.url), (&empty.url, &served.url)] {
         let ran = copy(&world, from, to);

@@ -6,15 +6,16 @@ use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::cells::{Written, cells, type_of};
-use super::{NO_TIME_LIMITS, connect, count, expression, list, query, quoted, refuse_served};
+use super::{NO_TIME_LIMITS, NODE_GONE_AFTER_MS, connect, count, expression, list, query, quoted, refuse_served};
 use crate::columns::broken;
 use crate::open::{Address, OpenError};
 use crate::session::Pool;
 use crate::{copying, migrate};
 
 /// What rises or falls with whatever is done: accounts and their keys, people, events, notes of acts, messages, work of lanes
-/// and handlers, outcomes, notices, replays and erasures; and when nodes have begun to serve.
+/// and handlers, outcomes, notices, replays and erasures; and who is about to do something.
 const MARK: &str = "select concat_ws('/',
+    (select count(*) from node where seen_at > (extract(epoch from statement_timestamp()) * 1000)::bigint - $1),
     (select count(*) || ',' || coalesce(sum(revision + participants + events + created_at), 0) from account),
     (select count(*) || ',' || coalesce(sum(created_at + coalesce(last_used_at, 0) + coalesce(revoked_at, 0)), 0)
      from api_key),
@@ -77,7 +78,7 @@ impl CopyFrom for CopyFromPostgres {
     async fn mark(&mut self) -> StoreResult<String> {
         // A connection of its own sees what the transaction does not.
         let now = connect(&self.address).await?;
-        let rows = query(&now, MARK, &[]).await?;
+        let rows = query(&now, MARK, &[(&NODE_GONE_AFTER_MS, Type::INT8)]).await?;
         Ok(rows.first().map(|row| row.get(0)).unwrap_or_default())
     }
 

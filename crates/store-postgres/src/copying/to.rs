@@ -139,7 +139,10 @@ impl CopyToPostgres {
     /// Makes the partitions of these days where they are missing.
     async fn make_room(&self, table: &CopiedTable, days: &[i64]) -> StoreResult<()> {
         for day in days {
-            let begin = Span::new().try_days(*day).and_then(|days| date(1970, 1, 1).checked_add(days)).map_err(StoreError::broken)?;
+            let begin = Span::new()
+                .try_days(*day)
+                .and_then(|days| date(1970, 1, 1).checked_add(days))
+                .map_err(StoreError::broken)?;
             let end = begin.checked_add(1.day()).map_err(StoreError::broken)?;
             let (name, of) = (begin.strftime("%Y%m%d"), table.name);
             let sql = format!(
@@ -185,6 +188,8 @@ impl CopyTo for CopyToPostgres {
     }
 
     async fn complete(&mut self, newest_messages: &[(i64, i64)]) -> StoreResult<()> {
+        // Plans are made for tables as they are now, not for empty ones.
+        self.transact(self.execute("analyze")).await?;
         self.transact(async {
             for sql in NUMBER_BEHIND {
                 query(&self.client, sql, &[]).await?;
@@ -194,8 +199,6 @@ impl CopyTo for CopyToPostgres {
             }
             self.execute("drop table copying").await
         })
-        .await?;
-        // Plans are made for tables as they are now, not for empty ones.
-        self.transact(self.execute("analyze")).await
+        .await
     }
 }

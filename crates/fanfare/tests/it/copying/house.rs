@@ -44,7 +44,7 @@ pub(super) fn lived_in() -> World {
 }
 
 /// What a server comes to by the days only: endpoints in every state of health, a notice of one, what expires or ends, an
-/// erasure that is still searching, and what only other senders say.
+/// erasure that is still searching, what only other senders say; and more calendars and large bodies than fit one page.
 fn years_pass(path: &Path) {
     let connection = Connection::open(path).unwrap();
     let sql = "insert into notice select account, randomblob(16), 'endpoint.disabled', endpoint, '{}', 1, 2 from endpoint;
@@ -60,7 +60,12 @@ fn years_pass(path: &Path) {
         update endpoint set rate_per_minute = 60, burst = 1 where url like '%refuses';
         update replay set since = 1, endpoint = (select endpoint from endpoint limit 1) where scope = 'failed';
         insert into erasure (account, erasure, state, email, phone, memberships, retries, messages, last_number, requested_at)
-            select account, randomblob(16), 'searching', 'a@example.com', '+15550100', 1, 2, 3, 2, 4 from account;";
+            select account, randomblob(16), 'searching', 'a@example.com', '+15550100', 1, 2, 3, 2, 4 from account;
+        insert into agenda select account, iif(participant % 2, 'É', 'e') || email, 'dates', 'c', 1, 1, '[]'
+            from participant where participant % 8 = 0;
+        insert into message (account, source, dedupe_key, digest, headers, received_at, body)
+            select m.account, m.source, randomblob(9), m.digest, m.headers, p.participant, randomblob(120000)
+            from message as m join participant as p on p.participant <= 50 where m.number = 3;";
     let health =
         ["'open', open_until = 2, failing_since = 1", "'gone', ended_since = 1", "'slow_start', slow_window = 4"];
     let lanes = health.iter().zip([OWN, "refuses", "notices"]).map(|(health, url)| {
