@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 /// Copies of each message, by fan-out and message id.
 pub(crate) type Copies = BTreeMap<String, BTreeMap<String, usize>>;
@@ -19,6 +20,8 @@ pub(crate) type Copies = BTreeMap<String, BTreeMap<String, usize>>;
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     copies: Arc<Mutex<Copies>>,
+    /// When each message of a fan-out came, in order.
+    times: Arc<Mutex<BTreeMap<String, Vec<Instant>>>>,
     /// By event and trigger.
     bodies: Arc<Mutex<BTreeMap<(String, String), Bytes>>>,
 }
@@ -26,8 +29,12 @@ pub(crate) struct Receiver {
 impl Receiver {
     pub(crate) async fn start() -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let receiver =
-            Receiver { address: listener.local_addr().unwrap(), copies: Arc::default(), bodies: Arc::default() };
+        let receiver = Receiver {
+            address: listener.local_addr().unwrap(),
+            copies: Arc::default(),
+            times: Arc::default(),
+            bodies: Arc::default(),
+        };
         let serving = receiver.clone();
         tokio::spawn(async move {
             loop {
@@ -48,6 +55,11 @@ impl Receiver {
         self.copies.lock().unwrap().clone()
     }
 
+    /// When messages came, by fan-out.
+    pub(crate) fn times(&self) -> BTreeMap<String, Vec<Instant>> {
+        self.times.lock().unwrap().clone()
+    }
+
     /// The newest body of this event and trigger; notices have no trigger.
     pub(crate) fn body_of(&self, event: &str, trigger: &str) -> Option<Bytes> {
         self.bodies.lock().unwrap().get(&(event.to_owned(), trigger.to_owned())).cloned()
@@ -59,6 +71,7 @@ impl Receiver {
         let kind = (header("fanfare-event"), header("fanfare-trigger"));
         // A sender that is killed midway has not sent it.
         if let Ok(body) = request.into_body().collect().await {
+            self.times.lock().unwrap().entry(fan_out.clone()).or_default().push(Instant::now());
             *self.copies.lock().unwrap().entry(fan_out).or_default().entry(id).or_default() += 1;
             self.bodies.lock().unwrap().insert(kind, body.to_bytes());
         }

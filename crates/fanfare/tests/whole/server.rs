@@ -222,10 +222,20 @@ impl Server {
         let _ = self.process.kill().await;
     }
 
+    /// Sends it a signal, such as one that lets it sleep.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.process.id().expect("it lives")).unwrap();
+        kill(Pid::from_raw(id), signal).unwrap();
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn lives(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
     /// SIGTERM, as an operator would; all it has logged.
     pub(crate) async fn stop(mut self) -> String {
-        let id = i32::try_from(self.process.id().unwrap()).unwrap();
-        kill(Pid::from_raw(id), Signal::SIGTERM).unwrap();
+        self.signal(Signal::SIGTERM);
         let status = timeout(PATIENCE, self.process.wait()).await.expect("it stops").unwrap();
         assert!(status.success(), "a graceful stop exits with 0, not {status}");
         timeout(PATIENCE, &mut self.reading).await.expect("its log ends").unwrap();
