@@ -56,6 +56,13 @@ pub(crate) async fn back_up(database: &Path, to: &Path) -> String {
     String::from_utf8(ran.stdout).unwrap()
 }
 
+/// Runs a command on the database, beside whatever serves from it; what it tells.
+pub(crate) async fn run(database: &Path, arguments: &[&str]) -> String {
+    let ran = command(database).args(arguments).output().await.unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
+}
+
 /// From the environment, since copies of a database are opened without the files beside it.
 fn sealing_key() -> SealingKey {
     SealingKey::from_bytes([7; 32])

@@ -2,7 +2,6 @@
 //! settings of the inbox.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use serde_json::{Value, json};
 use wire::SigningSecret;
@@ -31,15 +30,16 @@ pub(crate) struct Estate {
     pub(crate) series: Vec<String>,
 }
 
-/// Writes the settings that all nodes share.
-pub(crate) fn write_settings(file: &Path, crm: &str) {
+/// The settings of the inbox's source.
+pub(crate) fn settings_of_the_source() -> String {
     let secret = SigningSecret::from_random(SECRET).reveal();
-    let settings = format!(
-        r#"
-[[source]]
-name = "sender"
-keys = ["{}"]
+    format!("[[source]]\nname = \"sender\"\nkeys = [\"{}\"]\n", secret.as_str())
+}
 
+/// The same, and those of a handler whose effects stand in the user's database.
+pub(crate) fn settings(crm: &str) -> String {
+    let handler = format!(
+        r#"
 [[handler]]
 name = "crm"
 type = "sql"
@@ -48,10 +48,9 @@ database = "{crm}"
 statements = ["insert into effect (message) values (:body.number)"]
 create-tables = true
 retry = ["1s", "1s", "1s", "2s", "5s", "10s", "10s", "10s", "10s"]
-"#,
-        secret.as_str()
+"#
     );
-    std::fs::write(file, settings).unwrap();
+    settings_of_the_source() + &handler
 }
 
 /// The draft of a series, whose title tells one save from the next.

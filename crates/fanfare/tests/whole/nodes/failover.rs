@@ -7,6 +7,8 @@ use super::estate::Size;
 use super::fleet::Fleet;
 use super::wait_for;
 
+const WARNING: &str = "async replication";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_primary_dies_its_synchronous_standby_has_all_that_was_acknowledged_and_the_nodes_find_it() {
     const SIZE: Size = Size { members: 100, endpoints: 3, series: 40, per_second: Some(20) };
@@ -17,7 +19,7 @@ async fn when_the_primary_dies_its_synchronous_standby_has_all_that_was_acknowle
     let mut fleet = Fleet::start(&[url.clone(), url], &crm.crm(), SIZE).await;
     for number in 0..2 {
         let told = fleet.node(number).told();
-        assert!(!told.contains("asynchronous"), "{told}");
+        assert!(!told.contains(WARNING), "{told}");
     }
     let mut clients = JoinSet::new();
     for _ in 0..4 {
@@ -44,18 +46,18 @@ async fn a_start_warns_where_a_standby_follows_that_no_commit_waits_for() {
     const SIZE: Size = Size { members: 1, endpoints: 1, series: 1, per_second: None };
     let Some(primary) = Cluster::start().await else { return };
     let mut fleet = Fleet::start(&[primary.url()], &primary.crm(), SIZE).await;
-    assert!(!fleet.stop_node(0).await.contains("asynchronous"), "nothing follows it");
+    assert!(!fleet.stop_node(0).await.contains(WARNING), "nothing follows it");
 
     let _standby = primary.standby().await;
     let following = "select count(*) from pg_stat_replication where state = 'streaming'";
     wait_for("the standby follows", async || primary.count(STORE, following).await == 1).await;
     fleet.start_node(0).await;
-    wait_for("a warning", async || fleet.node(0).told().contains("asynchronous")).await;
+    wait_for("a warning", async || fleet.node(0).told().contains(WARNING)).await;
     fleet.stop_node(0).await;
 
     primary.wait_for_the_standby().await;
     fleet.start_node(0).await;
-    assert!(!fleet.stop_node(0).await.contains("asynchronous"), "commits wait for it");
+    assert!(!fleet.stop_node(0).await.contains(WARNING), "commits wait for it");
 }
 
 fn of_both(primary: &Cluster, standby: &Cluster) -> String {

@@ -1,6 +1,7 @@
 //! Nodes of the real binary on one database, each by its own way to it, with a receiver and clients.
 
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use nix::sys::signal::Signal;
@@ -16,13 +17,13 @@ pub(crate) struct Fleet {
     pub(crate) load: Arc<Load>,
     pub(crate) receiver: Receiver,
     nodes: Vec<Node>,
-    settings: PathBuf,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 struct Node {
     /// Its way to the database.
     url: String,
+    /// Beside those that all have.
     arguments: Vec<String>,
     server: Option<Server>,
 }
@@ -39,17 +40,16 @@ impl Fleet {
     pub(crate) async fn start_towards(urls: &[String], crm: &str, size: Size, receiver: Receiver, port: u16) -> Fleet {
         let directory = tempfile::tempdir().unwrap();
         let settings = directory.path().join("inbox.toml");
-        estate::write_settings(&settings, crm);
+        std::fs::write(&settings, estate::settings(crm)).unwrap();
+        let arguments = vec!["--config".to_owned(), settings.to_str().unwrap().to_owned()];
         let key = server::create_account(Path::new(&urls[0])).await;
-        // The first that serves from a database makes what all others find.
-        let first = serve(&urls[0], &settings, &[]).await;
+        let node = |url: &String| Node { url: url.clone(), arguments: arguments.clone(), server: None };
+        let mut nodes: Vec<Node> = urls.iter().map(node).collect();
+        let first = nodes[0].serve().await;
         let hook = format!("http://127.0.0.1:{port}/hook");
-        let load = Arc::new(Load::new(Estate::make(first.address, key, size, &hook).await));
-        load.set_node(0, Some(first.address));
-        let node = |url: &String| Node { url: url.clone(), arguments: Vec::new(), server: None };
-        let mut fleet =
-            Fleet { load, receiver, nodes: urls.iter().map(node).collect(), settings, _directory: directory };
-        fleet.nodes[0].server = Some(first);
+        let load = Arc::new(Load::new(Estate::make(first, key, size, &hook).await));
+        load.set_node(0, Some(first));
+        let mut fleet = Fleet { load, receiver, nodes, directory };
         for number in 1..urls.len() {
             fleet.start_node(number).await;
         }
@@ -67,15 +67,15 @@ impl Fleet {
 
     /// Starts a node, again where it ran before.
     pub(crate) async fn start_node(&mut self, number: usize) {
-        let node = &mut self.nodes[number];
-        let arguments: Vec<&str> = node.arguments.iter().map(String::as_str).collect();
-        let server = serve(&node.url, &self.settings, &arguments).await;
-        self.load.set_node(number, Some(server.address));
-        node.server = Some(server);
+        let address = self.nodes[number].serve().await;
+        self.load.set_node(number, Some(address));
     }
 
-    /// From its next start on a node has these arguments as well.
-    pub(crate) fn set_arguments(&mut self, number: usize, arguments: &[&str]) {
+    /// From its next start on a node takes webhooks in and does nothing more: no deliveries, no handlers.
+    pub(crate) fn let_only_accept(&mut self, number: usize) {
+        let settings = self.directory.path().join("source.toml");
+        std::fs::write(&settings, estate::settings_of_the_source()).unwrap();
+        let arguments = ["--only", "receiver", "--config", settings.to_str().unwrap()];
         self.nodes[number].arguments = arguments.iter().map(ToString::to_string).collect();
     }
 
@@ -115,9 +115,13 @@ impl Fleet {
     }
 }
 
-async fn serve(url: &str, settings: &Path, arguments: &[&str]) -> Server {
-    let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--allow-target", "127.0.0.0/8"];
-    all.extend(["--config", settings.to_str().unwrap()]);
-    all.extend(arguments);
-    Server::start_with(Path::new(url), &all, None).await.expect("the node starts")
+impl Node {
+    async fn serve(&mut self) -> SocketAddr {
+        let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--allow-target", "127.0.0.0/8"];
+        arguments.extend(self.arguments.iter().map(String::as_str));
+        let server = Server::start_with(Path::new(&self.url), &arguments, None).await.expect("the node starts");
+        let address = server.address;
+        self.server = Some(server);
+        address
+    }
 }

@@ -148,12 +148,22 @@ impl Load {
         tokio::join!(publishing, sending);
     }
 
+    /// The id of the newest event.
+    pub(crate) async fn newest_event(&self) -> String {
+        let events = self.events().await.expect("a node answers");
+        events["data"][0]["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn events(&self) -> Option<Value> {
+        let headers = [("x-api-key", self.estate.key.as_str())];
+        let asked = client::get(self.next_node()?, "/api/v1/events?limit=1000", &headers);
+        let (200, events) = timeout(ANSWER_TIME, asked).await.ok()?? else { return None };
+        Some(events)
+    }
+
     /// How many of each fan-out are delivered, by event, as a node tells it.
     pub(crate) async fn progress(&self) -> Option<Vec<Vec<(String, u64)>>> {
-        let node = self.next_node()?;
-        let headers = [("x-api-key", self.estate.key.as_str())];
-        let asked = client::get(node, "/api/v1/events?limit=1000", &headers);
-        let (200, events) = timeout(ANSWER_TIME, asked).await.ok()?? else { return None };
+        let events = self.events().await?;
         let told =
             |fan_out: &Value| (fan_out["fanOut"].as_str().unwrap().to_owned(), fan_out["delivered"].as_u64().unwrap());
         let fan_outs = |event: &Value| event["endpoints"].as_array().unwrap().iter().map(told).collect();
