@@ -27,7 +27,7 @@ pub use limits::Limits;
 pub use origin::Origin;
 pub use own_addresses::own_addresses;
 pub use resolver::{Addresses, LookupError, Resolve, SystemResolver};
-pub use tls::{client_config, system_client_config};
+pub use tls::{client_config, client_config_of_pem, system_client_config};
 
 /// Why the way out cannot be built; the process should not start.
 #[derive(Debug, thiserror::Error)]

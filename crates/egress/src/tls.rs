@@ -6,7 +6,8 @@ use provider::target::{Host, TargetUrl};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
@@ -33,6 +34,19 @@ pub fn client_config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error
         .build()
         .map_err(|error| rustls::Error::General(error.to_string()))?;
     build(provider, verifier)
+}
+
+/// The same settings, trusting exactly the certificate authorities of this PEM text.
+///
+/// # Errors
+/// If it holds none, or something that is none.
+pub fn client_config_of_pem(pem: &str) -> Result<ClientConfig, rustls::Error> {
+    let unreadable = |error: &dyn std::fmt::Display| rustls::Error::General(error.to_string());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        roots.add(certificate.map_err(|error| unreadable(&error))?)?;
+    }
+    client_config(roots)
 }
 
 // The provider is passed on, never installed for the process: a library must not decide that for its caller.

@@ -1,40 +1,58 @@
 //! Which database and which account a command is about, and opening the one to find the other.
 
+mod address;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsStr;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use store::{Account, Accounts, Act, Actor, AuditNote, Clock, Vault};
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use store::{Account, Act, Actor, AuditNote, Clock, Store, Vault};
+use store_postgres::PostgresStore;
 use store_sqlite::{ServerLock, SqliteStore};
 use wire::AccountId;
 
 use crate::clock::SystemClock;
-use crate::config::ConfigFile;
+use crate::config::{ConfigFile, UsageError};
 use crate::output::{self, tame};
 use crate::secret_keys::{self, SecretKeyArgs};
 use crate::zones;
+use address::PostgresMistake;
+
+pub(crate) use address::told_with_mend;
 
 /// Where a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Database {
     /// In a file of this machine.
     Sqlite(PathBuf),
+    /// On a PostgreSQL server.
+    Postgres(store_postgres::Address),
 }
 
-/// Why a text names no database we can open.
+/// Why a text names no database we can open. Never repeats the text, which may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DatabaseError {
-    #[error("PostgreSQL is not in this version yet; use sqlite:PATH")]
-    Postgres,
+    #[error(transparent)]
+    Postgres(#[from] PostgresMistake),
     #[error("a database in memory loses what it has acknowledged; give a file, such as sqlite:./fanfare.db")]
     InMemory,
     #[error("the path is missing; write it such as sqlite:./fanfare.db")]
     NoPath,
-    #[error("{0}: is no kind of database we know; write it such as sqlite:./fanfare.db")]
+    #[error("{0}: is no kind of database we know; {FORMS}")]
     UnknownKind(String),
+    #[error("this is neither a file nor a URL; {FORMS}")]
+    KeysAndValues,
 }
+
+const FORMS: &str = "write it such as sqlite:./fanfare.db or postgres://USER@HOST:5432/DATABASE";
 
 impl Default for Database {
     fn default() -> Database {
@@ -45,12 +63,16 @@ impl Default for Database {
 impl FromStr for Database {
     type Err = DatabaseError;
 
-    /// Reads `sqlite:PATH`, `sqlite://PATH` or a plain path.
+    /// Reads `postgres://…`, `postgresql://…`, `sqlite:PATH`, `sqlite://PATH` or a plain path.
     fn from_str(text: &str) -> Result<Database, DatabaseError> {
         let path = match text.split_once(':') {
             Some(("sqlite", path)) => path.strip_prefix("//").unwrap_or(path),
-            Some(("postgres" | "postgresql", _)) => return Err(DatabaseError::Postgres),
+            Some(("postgres" | "postgresql", _)) => return Ok(Database::Postgres(address::read(text)?)),
             Some((kind, rest)) if rest.starts_with("//") => return Err(DatabaseError::UnknownKind(kind.to_owned())),
+            // As libpq has it too; as the name of a file it would stand in errors, password and all.
+            _ if ["host=", "dbname=", "password="].iter().any(|key| text.contains(key)) => {
+                return Err(DatabaseError::KeysAndValues);
+            }
             _ => text,
         };
         match path {
@@ -62,18 +84,43 @@ impl FromStr for Database {
 }
 
 impl fmt::Display for Database {
+    /// Without a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Database::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Database::Postgres(address) => address.fmt(f),
         }
+    }
+}
+
+/// Reads a database without repeating what was typed: it may hold a password.
+#[derive(Clone)]
+struct DatabaseParser;
+
+impl TypedValueParser for DatabaseParser {
+    type Value = Database;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Database, clap::Error> {
+        let told = |why: String| {
+            clap::Error::raw(ErrorKind::ValueValidation, format!("--database or FANFARE_DATABASE: {why}\n"))
+                .with_cmd(command)
+        };
+        let text = value.to_str().ok_or_else(|| told("this is not written in UTF-8".to_owned()))?;
+        text.parse().map_err(|error: DatabaseError| told(error.to_string()))
     }
 }
 
 /// The options that say which database.
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseArgs {
-    /// The database: sqlite:PATH [default: sqlite:./fanfare.db]
-    #[arg(long, env = "FANFARE_DATABASE", value_name = "sqlite:PATH")]
+    /// The database: sqlite:PATH, or postgres://USER@HOST:5432/NAME. One with a password belongs into FANFARE_DATABASE,
+    /// since everybody on the machine sees arguments [default: sqlite:./fanfare.db]
+    #[arg(long, env = "FANFARE_DATABASE", hide_env_values = true, value_name = "DATABASE", value_parser = DatabaseParser)]
     pub(crate) database: Option<Database>,
     /// A settings file (TOML) whose keys are named as the options of `serve`; options and environment win over it.
     #[arg(long, env = "FANFARE_CONFIG", value_name = "FILE")]
@@ -82,71 +129,116 @@ pub(crate) struct DatabaseArgs {
     pub(crate) secret_key: SecretKeyArgs,
 }
 
+/// Whether a server is running on a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    Yes,
+    No,
+    /// Nothing tells: on PostgreSQL any number may, anywhere.
+    Perhaps,
+}
+
 impl DatabaseArgs {
     /// Opens the database there is to change it; asking about one that is not there must not make one.
-    pub(crate) fn open_existing(&self) -> anyhow::Result<SqliteStore> {
-        self.open(&self.find()?)
+    pub(crate) async fn open_existing(&self) -> anyhow::Result<Arc<dyn Store>> {
+        match self.choose()?.0 {
+            Database::Sqlite(path) => self.require(&path).and_then(|()| self.open_file(&path)),
+            Database::Postgres(address) => {
+                // Tables are made and migrated by servers, never by the way.
+                PostgresStore::open_to_read(&address, zones::newest(), self.vault()?).await.map_err(told_with_mend)?;
+                self.open_server(&address).await
+            }
+        }
     }
 
     /// Opens the database there is to look into it, and leaves its schema as it is.
-    pub(crate) fn open_to_read(&self) -> anyhow::Result<SqliteStore> {
-        let path = self.find()?;
-        let (_, key_file) = self.choose()?;
-        let vault = self.secret_key.source(key_file)?.vault_to_read(&path)?;
-        Ok(SqliteStore::open_to_read(&path, zones::newest(), vault)?)
-    }
-
-    /// The file of the database there is.
-    pub(crate) fn find(&self) -> anyhow::Result<PathBuf> {
-        let (path, _) = self.choose()?;
-        if !path.try_exists().with_context(|| format!("cannot look for {}", path.display()))? {
-            bail!("there is no database {}; name it with --database, or make it with fanfare serve", path.display());
-        }
-        Ok(path)
-    }
-
-    /// Opens the database there is for this process alone; refused where a server runs.
-    pub(crate) fn open_alone(&self) -> anyhow::Result<(SqliteStore, ServerLock)> {
-        let path = self.find()?;
-        Ok(SqliteStore::open_as_server(&path, zones::newest(), self.vault()?)?)
+    pub(crate) async fn open_to_read(&self) -> anyhow::Result<Arc<dyn Store>> {
+        let (database, key_file) = self.choose()?;
+        let vault = self.secret_key.source(key_file)?.vault_to_read(&database)?;
+        Ok(match database {
+            Database::Sqlite(path) => {
+                self.require(&path)?;
+                Arc::new(SqliteStore::open_to_read(&path, zones::newest(), vault)?)
+            }
+            Database::Postgres(address) => {
+                Arc::new(PostgresStore::open_to_read(&address, zones::newest(), vault).await.map_err(told_with_mend)?)
+            }
+        })
     }
 
     /// Opens the database, making it where there is none.
-    pub(crate) fn open_or_create(&self) -> anyhow::Result<SqliteStore> {
-        let (path, _) = self.choose()?;
-        self.open(&path)
+    pub(crate) async fn open_or_create(&self) -> anyhow::Result<Arc<dyn Store>> {
+        match self.choose()?.0 {
+            Database::Sqlite(path) => self.open_file(&path),
+            Database::Postgres(address) => self.open_server(&address).await,
+        }
+    }
+
+    /// The file of the database there is, for what is done to a file alone; `instead` says what is done on PostgreSQL.
+    pub(crate) fn file(&self, instead: &str) -> anyhow::Result<PathBuf> {
+        match self.choose()?.0 {
+            Database::Sqlite(path) => self.require(&path).map(|()| path),
+            Database::Postgres(address) => Err(UsageError(format!("{address} is no file; {instead}")).into()),
+        }
     }
 
     /// Whether a server is running on it.
-    pub(crate) fn is_served(&self) -> anyhow::Result<bool> {
-        let (path, _) = self.choose()?;
-        Ok(ServerLock::is_held(&path)?)
+    pub(crate) fn served(&self) -> anyhow::Result<Served> {
+        Ok(match self.choose()?.0 {
+            Database::Sqlite(path) if ServerLock::is_held(&path)? => Served::Yes,
+            Database::Sqlite(_) => Served::No,
+            Database::Postgres(_) => Served::Perhaps,
+        })
     }
 
-    /// The file of the database, and the one with its secret keys where the settings file names one.
-    pub(crate) fn choose(&self) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
+    /// The database, and the file with its secret keys where the settings file names one.
+    pub(crate) fn choose(&self) -> anyhow::Result<(Database, Option<PathBuf>)> {
         let file = ConfigFile::read(self.config.as_deref())?;
-        let Database::Sqlite(path) = self.database.clone().or(file.database).unwrap_or_default();
-        Ok((path, file.secret_key_file))
+        Ok((self.database.clone().or(file.database).unwrap_or_default(), file.secret_key_file))
     }
 
     /// What seals the secrets of the database.
     pub(crate) fn vault(&self) -> anyhow::Result<Vault> {
-        let (path, key_file) = self.choose()?;
-        let (vault, made) = self.secret_key.source(key_file)?.vault(&path)?;
+        let (database, key_file) = self.choose()?;
+        let (vault, made) = self.secret_key.source(key_file)?.vault(&database)?;
         if let Some(made) = made {
             output::say(&format!("{}: {}", made.display(), secret_keys::NEW_FILE));
         }
         Ok(vault)
     }
 
-    fn open(&self, path: &Path) -> anyhow::Result<SqliteStore> {
-        Ok(SqliteStore::open(path, zones::newest(), self.vault()?)?)
+    fn require(&self, path: &std::path::Path) -> anyhow::Result<()> {
+        if !path.try_exists().with_context(|| format!("cannot look for {}", path.display()))? {
+            bail!("there is no database {}; name it with --database, or make it with fanfare serve", path.display());
+        }
+        Ok(())
+    }
+
+    fn open_file(&self, path: &std::path::Path) -> anyhow::Result<Arc<dyn Store>> {
+        Ok(Arc::new(SqliteStore::open(path, zones::newest(), self.vault()?)?))
+    }
+
+    async fn open_server(&self, address: &store_postgres::Address) -> anyhow::Result<Arc<dyn Store>> {
+        let opened = PostgresStore::open(address, zones::newest(), self.vault()?).await;
+        Ok(Arc::new(opened.map_err(told_with_mend)?))
+    }
+}
+
+impl Served {
+    /// What becomes of work that was just put in line; `look` is the command that shows how far it is.
+    pub(crate) fn says(self, look: &str) -> String {
+        match self {
+            Served::Yes => format!("The running server works it off; see how far it is with: {look}"),
+            Served::No => "No server is running on this database; it begins with: fanfare serve".to_owned(),
+            Served::Perhaps => {
+                format!("The servers on this database work it off, once one runs; see how far it is with: {look}")
+            }
+        }
     }
 }
 
 /// The account with this id; without one, the only account there is.
-pub(crate) async fn the_account(store: &SqliteStore, wanted: Option<AccountId>) -> anyhow::Result<Account> {
+pub(crate) async fn the_account(store: &dyn Store, wanted: Option<AccountId>) -> anyhow::Result<Account> {
     let mut accounts = store.accounts().await?;
     if let Some(id) = wanted {
         let found = accounts.into_iter().find(|account| account.id == id);
@@ -173,33 +265,4 @@ const SUGGESTIONS_MAX: usize = 10;
 
 fn described(account: &Account) -> String {
     format!("{} ({})", account.id, tame(&account.name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_database_is_a_file_in_any_of_three_spellings() {
-        for text in ["sqlite:a/b.db", "sqlite://a/b.db", "a/b.db"] {
-            assert_eq!(text.parse(), Ok(Database::Sqlite("a/b.db".into())), "{text}");
-        }
-        assert_eq!("sqlite:///a.db".parse(), Ok(Database::Sqlite("/a.db".into())));
-        assert_eq!("C:fanfare.db".parse(), Ok(Database::Sqlite("C:fanfare.db".into())));
-        assert_eq!(Database::default().to_string(), "sqlite:./fanfare.db");
-    }
-
-    #[test]
-    fn what_we_cannot_open_is_refused_by_its_reason() {
-        for (text, error) in [
-            ("postgres://localhost/fanfare", DatabaseError::Postgres),
-            ("postgresql://localhost/fanfare", DatabaseError::Postgres),
-            ("sqlite::memory:", DatabaseError::InMemory),
-            ("sqlite:", DatabaseError::NoPath),
-            ("", DatabaseError::NoPath),
-            ("mysql://localhost", DatabaseError::UnknownKind("mysql".to_owned())),
-        ] {
-            assert_eq!(text.parse::<Database>(), Err(error), "{text}");
-        }
-    }
 }

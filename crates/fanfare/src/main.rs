@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod config;
 mod database;
+mod engine;
 mod limits;
 mod logs;
 mod output;

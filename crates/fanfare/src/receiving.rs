@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use egress::Egress;
 use inbox::config::InboxConfig;
 use inbox::half::{self, Half, Means};
-use store_sqlite::SqliteStore;
+use store::Store;
 use tokio::sync::{Notify, watch};
 use wire::AccountId;
 
@@ -18,11 +18,11 @@ use crate::config::{OWN_KEYS, UsageError};
 /// A secret is a line, certificates are some hundred kilobytes; a file given by mistake is refused rather than cut.
 const SECRET_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The file with the settings, and the database they are for.
+/// The file with the settings, and that of the database they are for, where it is one.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceivingSettings {
     pub(crate) file: PathBuf,
-    pub(crate) database: PathBuf,
+    pub(crate) database: Option<PathBuf>,
 }
 
 /// The text of a settings file.
@@ -44,14 +44,14 @@ pub(crate) fn read(file: &Path, text: &str, account: AccountId) -> anyhow::Resul
 /// Makes the half ready that the file describes.
 pub(crate) async fn prepare(
     settings: &ReceivingSettings,
-    store: &SqliteStore,
+    store: Arc<dyn Store>,
     egress: Egress,
     hint: Arc<Notify>,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Half> {
     let text = read_text(&settings.file)?;
     let means = Means {
-        store: Arc::new(store.clone()),
+        store,
         database: settings.database.clone(),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),

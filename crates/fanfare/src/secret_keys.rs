@@ -1,7 +1,7 @@
 //! Where the keys come from that seal the secrets in the database: the environment, a file, or a file of our own making
-//! beside the database, so that nothing has to be set up.
+//! beside a database that is a file, so that nothing has to be set up.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::SystemChance;
 use crate::config::UsageError;
+use crate::database::Database;
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,8 @@ mod tests;
 #[derive(Debug, Args)]
 pub(crate) struct SecretKeyArgs {
     /// A file with the keys that seal secrets in the database, one a line, the one in use first; or put the keys into
-    /// FANFARE_SECRET_KEY, separated by commas [default: made beside the database, with the ending .key]
+    /// FANFARE_SECRET_KEY, separated by commas [default: made beside the file of the database, with the ending .key; on
+    /// PostgreSQL there is none, and every node needs the same keys]
     #[arg(long, env = "FANFARE_SECRET_KEY_FILE", value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
 }
@@ -32,7 +34,7 @@ pub(crate) enum KeySource {
     Environment,
     /// In this file, which must be there.
     File(PathBuf),
-    /// In the database's own file of keys, which is made where the database has no sealed secret yet.
+    /// In the database's own file of keys, which is made where the database is a file without a sealed secret.
     BesideDatabase,
 }
 
@@ -52,28 +54,41 @@ impl SecretKeyArgs {
 }
 
 impl KeySource {
-    /// The vault for this database, and the key file where it was made just now.
-    pub(crate) fn vault(&self, database: &Path) -> anyhow::Result<(Vault, Option<PathBuf>)> {
-        let path = beside(database);
-        let made = *self == KeySource::BesideDatabase && !path.exists() && key_file::make(&path, database, &new_key())?;
-        Ok((self.vault_to_read(database)?, made.then_some(path)))
+    /// The vault for this database, and the key file where it was made just now. On PostgreSQL none is made: every node
+    /// needs the same key, so a person brings it.
+    pub(crate) fn vault(&self, database: &Database) -> anyhow::Result<(Vault, Option<PathBuf>)> {
+        let made = match (self, database) {
+            (KeySource::BesideDatabase, Database::Postgres(_)) => return Err(UsageError(NO_KEY.to_owned()).into()),
+            (KeySource::BesideDatabase, Database::Sqlite(path)) if !beside(path).exists() => {
+                key_file::make(&beside(path), path, &new_key())?.then(|| beside(path))
+            }
+            _ => None,
+        };
+        Ok((self.vault_to_read(database)?, made))
     }
 
     /// The vault to look into this database: makes no file, and is not refused for the lack of one, since most that is
     /// looked at is no secret.
-    pub(crate) fn vault_to_read(&self, database: &Path) -> anyhow::Result<Vault> {
-        let keys = match self {
-            KeySource::Environment => {
+    pub(crate) fn vault_to_read(&self, database: &Database) -> anyhow::Result<Vault> {
+        let keys = match (self, database) {
+            (KeySource::Environment, _) => {
                 let text = std::env::var(KEY_VARIABLE).with_context(|| format!("{KEY_VARIABLE} is no text"))?;
                 key_file::parse(&Zeroizing::new(text)).context(KEY_VARIABLE)?
             }
-            KeySource::File(path) => key_file::read(path)?,
-            KeySource::BesideDatabase if beside(database).exists() => key_file::read(&beside(database))?,
-            KeySource::BesideDatabase => return passing_vault(),
+            (KeySource::File(path), _) => key_file::read(path)?,
+            (KeySource::BesideDatabase, Database::Sqlite(path)) if beside(path).exists() => {
+                key_file::read(&beside(path))?
+            }
+            (KeySource::BesideDatabase, _) => return passing_vault(),
         };
         Ok(Vault::new(keys, Arc::new(SystemChance))?)
     }
 }
+
+/// What is said where a key is missing that cannot be made.
+const NO_KEY: &str = "the key that seals signing secrets is missing: on PostgreSQL there is no file that it could stand \
+    beside, and every node and command needs the same one; make it once with fanfare secrets new-key, and give it to all \
+    of them in FANFARE_SECRET_KEY or by --secret-key-file";
 
 /// A vault with a key that nobody keeps, for a database that does not outlive this process.
 pub(crate) fn passing_vault() -> anyhow::Result<Vault> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::Context;
 use egress::{Egress, SystemResolver};
 use provider::target::TargetPolicy;
-use store::{Chance, Clock, StoreError};
-use store_sqlite::SqliteStore;
+use store::{Chance, Clock, StoreError, StoreResult};
+use store_postgres::Hints;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinHandle;
@@ -21,6 +21,7 @@ use wire::NodeId;
 use workers::{Bounds, Janitor, LaneSupervisor, NoticeSender, ReplayTurner, RuleWatcher, TestSender};
 
 use crate::clock::{SystemChance, SystemClock};
+use crate::engine::Engine;
 use crate::receiving::{self, ReceivingSettings};
 
 /// How long requests under way may take after the signal to stop: an attempt may take 30 s, and its outcome has to be
@@ -34,7 +35,7 @@ const READINESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a server is made of.
 pub(crate) struct Parts {
-    pub(crate) store: SqliteStore,
+    pub(crate) engine: Engine,
     pub(crate) zones: Zones,
     pub(crate) listener: TcpListener,
     pub(crate) targets: TargetPolicy,
@@ -49,7 +50,7 @@ pub(crate) struct Parts {
 /// A running server.
 pub(crate) struct Server {
     address: SocketAddr,
-    store: SqliteStore,
+    engine: Engine,
     is_ready: Arc<AtomicBool>,
     stop: watch::Sender<bool>,
     http: JoinHandle<io::Result<()>>,
@@ -58,6 +59,7 @@ pub(crate) struct Server {
     handlers: Option<JoinHandle<()>>,
     has_disk_failed: bool,
     janitor: JoinHandle<()>,
+    passing_on: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -66,59 +68,61 @@ impl Server {
         let address = parts.listener.local_addr()?;
         let is_ready = Arc::new(AtomicBool::new(true));
         let (stop, stopped) = watch::channel(false);
-        let (hint, replays_hint) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let asked = Hints::default();
+        let (working, passing_on) = parts.engine.hints(&asked, stopped.clone());
 
         let egress = way_out(&parts)?;
-        let runs_hint = Arc::new(Notify::new());
         let half = match &parts.receiving {
             Some(settings) => {
-                let (hint, stop) = (runs_hint.clone(), stopped.clone());
-                Some(receiving::prepare(settings, &parts.store, egress.clone(), hint, stop).await?)
+                let (hint, stop) = (working.runs.clone(), stopped.clone());
+                Some(receiving::prepare(settings, parts.engine.store(), egress.clone(), hint, stop).await?)
             }
             None => None,
         };
         let window = half.as_ref().map(|half| half.dedupe_window).unwrap_or_default();
-        let parts = Parts { store: parts.store.with_dedupe_window(window), ..parts };
+        let parts = Parts { engine: parts.engine.with_dedupe_window(window), ..parts };
+        let store = parts.engine.store();
         let delivering = match parts.halves {
-            Halves::Both | Halves::Provider => Some(delivering(&parts, egress, hint.clone())),
+            Halves::Both | Halves::Provider => Some(delivering(&parts, egress, working.lanes.clone())),
             Halves::Receiver => None,
         };
         let test_send = delivering.clone().map(|context| test_send(TestSender::new(context, parts.zones.clone())));
         let replays = delivering.as_ref().map(|_| {
-            let (store, clock) = (Arc::new(parts.store.clone()), Arc::new(SystemClock));
-            ReplayTurner::new(store, clock, replays_hint.clone(), hint.clone(), stopped.clone()).run()
+            let (hint, lanes_hint) = (working.replays.clone(), asked.lanes.clone());
+            ReplayTurner::new(store.clone(), Arc::new(SystemClock), hint, lanes_hint, stopped.clone()).run()
         });
         let lanes = delivering.map(|context| sending(&parts, context, stopped.clone()));
         let context = web::Context {
-            store: Arc::new(parts.store.clone()),
+            store: store.clone(),
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),
             zones: parts.zones,
             targets: Arc::new(parts.targets),
-            lanes_hint: hint,
-            replays_hint,
-            runs_hint,
+            lanes_hint: asked.lanes,
+            replays_hint: asked.replays,
+            runs_hint: asked.runs,
             test_send,
             configured_sources: half.as_ref().map(|half| half.sources.clone()).unwrap_or_default(),
             calendar_feed: half.as_ref().and_then(|half| half.calendar_feed.clone()),
-            readiness: readiness(parts.store.clone(), is_ready.clone()),
+            readiness: readiness(parts.engine.clone(), is_ready.clone()),
             settings: WebSettings {
                 dashboard: parts.dashboard,
                 halves: parts.halves,
                 limits: Limits { drain_time: DRAIN_TIME, ..Limits::default() },
             },
         };
-        let janitor = Janitor::new(Arc::new(parts.store.clone()), Arc::new(SystemClock));
+        let janitor = Janitor::new(store, Arc::new(SystemClock));
         let janitor = tokio::spawn(janitor.run(stopped.clone()));
         let http = tokio::spawn(web::serve(parts.listener, context, told_to_stop(stopped)));
         Ok(Server {
             address,
-            store: parts.store,
+            engine: parts.engine,
             is_ready,
             stop,
             http,
             lanes: lanes.map(tokio::spawn),
             janitor,
+            passing_on: passing_on.map(tokio::spawn),
             replays: replays.map(tokio::spawn),
             handlers: half.map(|half| tokio::spawn(half.supervisor.run(DRAIN_TIME))),
             has_disk_failed: false,
@@ -134,7 +138,7 @@ impl Server {
     pub(crate) async fn failed(&mut self) -> anyhow::Error {
         let ended = tokio::select! {
             ended = &mut self.http => ended,
-            why = self.store.failed() => {
+            why = self.engine.failed() => {
                 self.has_disk_failed = true;
                 return anyhow::anyhow!(
                     "the disk failed the database: {why}; what was acknowledged is kept, nothing after it was; check \
@@ -162,34 +166,34 @@ impl Server {
             let _ = timeout(ANSWER_TIME, &mut self.http).await;
             return Ok(());
         }
-        let lanes = match self.lanes.take() {
-            Some(lanes) => lanes.await.context("the lanes have failed"),
-            None => Ok(()),
-        };
+        let lanes = ended(self.lanes.take(), "the lanes have failed").await;
         let janitor = self.janitor.await.context("the janitor has failed");
-        let replays = match self.replays.take() {
-            Some(replays) => replays.await.context("the replays have failed"),
-            None => Ok(()),
-        };
-        let handlers = match self.handlers.take() {
-            Some(handlers) => handlers.await.context("the handlers have failed"),
-            None => Ok(()),
-        };
+        let replays = ended(self.replays.take(), "the replays have failed").await;
+        let handlers = ended(self.handlers.take(), "the handlers have failed").await;
+        let passing_on = ended(self.passing_on.take(), "the hints have failed").await;
         let http = match self.http.is_finished() {
             // How it ended has been told already.
             true => Ok(()),
             false => (&mut self.http).await.context("the HTTP server has failed").and_then(|ended| Ok(ended?)),
         };
         // Whatever failed before, what is acknowledged belongs into the file.
-        let checkpoint = self.store.checkpoint().await.context("the log could not be emptied into the database");
-        lanes.and(replays).and(handlers).and(janitor).and(http).and(checkpoint)
+        let finished = self.engine.finish().await;
+        lanes.and(replays).and(handlers).and(janitor).and(passing_on).and(http).and(finished)
+    }
+}
+
+/// Waits for the end of a task, where there is one.
+async fn ended(task: Option<JoinHandle<()>>, failed: &'static str) -> anyhow::Result<()> {
+    match task {
+        Some(task) => task.await.context(failed),
+        None => Ok(()),
     }
 }
 
 /// What all that sends webhooks shares: above all, the one way out.
 fn delivering(parts: &Parts, egress: Egress, hint: Arc<Notify>) -> workers::Context {
     workers::Context {
-        lanes: Arc::new(parts.store.clone()),
+        lanes: parts.engine.store(),
         egress: Arc::new(egress),
         targets: Arc::new(parts.targets.clone()),
         clock: Arc::new(SystemClock),
@@ -213,7 +217,7 @@ fn sending(
 ) -> impl Future<Output = ()> + Send + use<> {
     let chance: &dyn Chance = &SystemChance;
     let node = NodeId::from_bytes(chance.id_bytes(SystemClock.now()));
-    let store = Arc::new(parts.store.clone());
+    let store = parts.engine.store();
     let notices = NoticeSender::new(store.clone(), context.clone(), stopped.clone());
     let rules = RuleWatcher::new(store, context.clone(), parts.zones.clone(), parts.rule_updates, stopped.clone());
     let lanes = LaneSupervisor::new(context, node, stopped);
@@ -229,23 +233,34 @@ fn test_send(sender: TestSender) -> web::TestSend {
     })
 }
 
-fn readiness(store: SqliteStore, is_ready: Arc<AtomicBool>) -> web::ReadinessCheck {
-    let latest = Arc::new(Mutex::<Option<Instant>>::new(None));
+fn readiness(engine: Engine, is_ready: Arc<AtomicBool>) -> web::ReadinessCheck {
+    let latest = Arc::new(Mutex::<Option<(Instant, StoreResult<()>)>>::new(None));
     Arc::new(move || {
-        let (store, is_ready, latest) = (store.clone(), is_ready.clone(), latest.clone());
+        let (engine, is_ready, latest) = (engine.clone(), is_ready.clone(), latest.clone());
         Box::pin(async move {
             if !is_ready.load(Ordering::Relaxed) {
                 return Err(StoreError::broken("the server is stopping"));
             }
             let mut latest = latest.lock().await;
-            if latest.is_some_and(|at| at.elapsed() < READINESS_INTERVAL) {
-                return store.check_standing();
+            match latest.as_ref().filter(|(at, _)| at.elapsed() < READINESS_INTERVAL) {
+                Some((_, Ok(()))) => return engine.check_standing(),
+                Some((_, Err(error))) => return Err(same_again(error)),
+                None => {}
             }
-            let checked = store.check_space().and(store.check_writable().await);
-            *latest = checked.is_ok().then(Instant::now);
+            let checked = engine.check().await;
+            *latest = Some((Instant::now(), checked.as_ref().map(|()| ()).map_err(same_again)));
             checked
         })
     })
+}
+
+/// An error for one more who asks.
+fn same_again(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Unwritable(why) => StoreError::Unwritable(why.clone()),
+        StoreError::DiskFailed(why) => StoreError::DiskFailed(why.clone()),
+        other => StoreError::broken(other.to_string()),
+    }
 }
 
 async fn told_to_stop(mut stopped: watch::Receiver<bool>) {

@@ -28,8 +28,8 @@ const ID_TRIES_MAX: usize = 8;
 pub struct Means {
     /// Where messages and runs are kept.
     pub store: Arc<dyn Store>,
-    /// The file of that store, which no handler may write into.
-    pub database: PathBuf,
+    /// The file of that store, which no handler may write into; `None` where it is no file.
+    pub database: Option<PathBuf>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// For ids and jitter.
@@ -115,7 +115,7 @@ impl Half {
         };
         let has_calendars = config.handlers.iter().any(|handler| handler.kind.name() == "calendar");
         for HandlerConfig { rules, filter, kind } in config.handlers {
-            let made = kind.make(&rules, &tools, &means.database).await;
+            let made = kind.make(&rules, &tools, means.database.as_deref()).await;
             let handler = made.map_err(|mend| anyhow!("handler {:?}: {mend}", rules.name))?;
             handlers.push(RunHandler { account, rules, filter, handler });
         }

@@ -77,7 +77,7 @@ impl Inbox {
         let resolver = Arc::new(SystemResolver::from_system()?);
         let means = Means {
             store: Arc::new(store.clone()),
-            database: self.database,
+            database: Some(self.database),
             clock: Arc::new(SystemClock),
             chance,
             egress: Egress::new(policy.clone(), egress::Limits::default(), resolver)?,

@@ -248,6 +248,8 @@ create table fan_out (
     created_at bigint not null,
     -- Whether its deliveries are kept one by one; later only the counts above are.
     is_logged boolean not null default true,
+    -- Outcomes that ended before this are in the log no more. Their rows go with their day.
+    logged_since bigint not null default 0,
     -- Of a replay: the fan-out whose message ids it repeats, the few it is for, and its pace.
     replay bytea,
     origin bytea check ((origin is null) = (replay is null)),
@@ -482,8 +484,11 @@ create table message (
     fan_out_total bigint check ((fan_out_total is null) = (fan_out is null)),
     body bytea not null,
     check (emptied is null or (headers = '' and body = ''::bytea)),
-    primary key (account, number)
+    -- Lists of a time or a source read no more than this.
+    primary key (account, number) include (received_at, source)
 );
+-- Bodies are written once and read once or twice, and compressing them takes longer than that.
+alter table message alter column body set storage external;
 create index message_by_fan_out on message (account, fan_out, fan_out_index, fan_out_total) -- what is missing of a fan-out
     where fan_out is not null;
 

@@ -96,7 +96,7 @@ impl<T: ToSql + std::fmt::Debug> ToSql for List<T> {
 /// Values of a statement, in the order of `$1`, `$2`.
 macro_rules! values {
     ($($value:expr),* $(,)?) => {
-        &[$(&$value as &(dyn $crate::columns::Value + Sync)),*][..]
+        &[$(&$value as &(dyn $crate::columns::Value + Sync)),*]
     };
 }
 pub(crate) use values;
@@ -134,9 +134,15 @@ pub(crate) fn broken(error: &tokio_postgres::Error) -> StoreError {
 
 /// The connection is gone, before anything was to be kept.
 pub(crate) fn unreachable(error: &tokio_postgres::Error) -> StoreError {
-    match error.as_db_error() {
-        Some(told) => StoreError::Unwritable(format!("PostgreSQL says: {}", told.message())),
-        None => StoreError::Unwritable(format!("PostgreSQL cannot be reached: {error}")),
+    StoreError::Unwritable(in_words(error))
+}
+
+/// What the server has said, or why nothing could be said to it.
+pub(crate) fn in_words(error: &tokio_postgres::Error) -> String {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(told), _) => format!("PostgreSQL says: {}", told.message()),
+        (None, Some(cause)) => format!("PostgreSQL cannot be reached: {error}: {cause}"),
+        (None, None) => format!("PostgreSQL cannot be reached: {error}"),
     }
 }
 

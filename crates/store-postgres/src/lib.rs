@@ -8,12 +8,19 @@
 
 mod accounts;
 mod agendas;
+mod announce;
+mod arrivals;
+mod audience;
 mod audit;
 mod backlog;
 mod catalog;
 mod columns;
+mod dedupe;
+mod due;
 mod erasures;
+mod failures;
 mod gather;
+mod hints;
 mod inbox;
 mod journal;
 mod lanes;
@@ -21,9 +28,11 @@ mod migrate;
 mod notices;
 mod open;
 mod replays;
+mod replication;
 mod roster;
 mod rules;
 mod runs;
+mod sealing;
 mod secrets;
 mod session;
 mod subscriptions;
@@ -37,8 +46,12 @@ use jiff::Timestamp;
 use store::{AuditNote, DedupeWindow, StoreResult, Vault};
 use webinar::Zones;
 
+pub use hints::{Hints, pass_hints_on};
 pub use open::{Address, AddressError, OpenError};
+pub use replication::{Finding, Severity};
+pub use sealing::sealing_keys;
 
+use dedupe::Accepting;
 use session::{Pool, Session};
 
 /// A database on a PostgreSQL server. Cheap to clone.
@@ -49,6 +62,7 @@ pub struct PostgresStore {
     /// Seals and opens the secrets in the database.
     vault: Vault,
     window: DedupeWindow,
+    accepting: Arc<Accepting>,
     /// By which clock leases run.
     lease_clock: LeaseClock,
     /// What is kept beside each write that changes something.
@@ -71,14 +85,17 @@ impl PostgresStore {
     pub async fn open(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
         let store = PostgresStore::on(address, zones, vault)?;
         migrate::run(&store.pool, address).await?;
+        sealing::check_keys(&store.pool, &store.vault, address).await?;
         Ok(store)
     }
 
     /// Opens the database to serve from it, beside any number of others. From now on secrets may be sealed with the vault's
     /// first key.
     pub async fn open_as_server(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
-        // Keys are introduced by whoever builds `sealing`.
-        PostgresStore::open(address, zones, vault).await
+        let store = PostgresStore::on(address, zones, vault)?;
+        migrate::run(&store.pool, address).await?;
+        sealing::introduce(&store.pool, &store.vault, address).await?;
+        Ok(store)
     }
 
     /// The same, for a database that is only looked into: migrates nothing.
@@ -92,8 +109,9 @@ impl PostgresStore {
     fn on(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
         let statements = Arc::new(AtomicU64::new(0));
         let pool = Pool::new(address, statements.clone())?;
+        let accepting = Arc::new(Accepting::new(pool.clone()));
         let (window, lease_clock) = (DedupeWindow::default(), LeaseClock::Database);
-        Ok(PostgresStore { pool, zones, vault, window, lease_clock, note: None, statements })
+        Ok(PostgresStore { pool, zones, vault, window, accepting, lease_clock, note: None, statements })
     }
 
     /// The same store that recognises repetitions for so long.
@@ -105,11 +123,6 @@ impl PostgresStore {
     /// SQL statements sent by this process so far, each of a transaction counted, its begin and commit too.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
-    }
-
-    /// Proves that the store takes writes now: the server answers, is no standby, and has room.
-    pub async fn check_writable(&self) -> StoreResult<()> {
-        Err(store::StoreError::broken("not built yet"))
     }
 
     /// A connection for one read, or for one statement that is a transaction by itself.

@@ -44,6 +44,15 @@ impl Pool {
         Ok(Pool { connections, preparing: address.preparing(), statements })
     }
 
+    pub(crate) fn preparing(&self) -> Preparing {
+        self.preparing
+    }
+
+    /// Connections that it opens at most.
+    pub(crate) fn connections_max(&self) -> usize {
+        self.connections.status().max_size
+    }
+
     /// A connection, waited for where all are in use.
     pub(crate) async fn session(&self) -> StoreResult<Session> {
         let connection = self.connections.get().await.map_err(|error| match error {

@@ -4,10 +4,9 @@
 mod filling;
 mod sweep;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use receiver::Verified;
 use rusqlite::{Connection, Row};
-use store::{Acceptance, DedupeWindow, DuplicateContent, FanOutPlace, StoreResult};
+use store::{Acceptance, DedupeWindow, DuplicateContent, FanOutPlace, StoreResult, fingerprint};
 
 use crate::columns::{find, millis, number, run};
 
@@ -24,9 +23,6 @@ pub(crate) const KEEP: &str =
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 pub(crate) const TAKE_SLOT: &str = "insert into message_seen (fingerprint, number) values (?1, ?2)
     on conflict (fingerprint) do update set number = excluded.number";
-
-/// The bits of a slot in which neighbours differ.
-const NEIGHBOURS: u64 = 0xffff;
 
 /// Keeps a message, or counts it as a copy of the one it repeats. It fails without a trace.
 pub(crate) fn accept(connection: &Connection, message: &Verified, window: DedupeWindow) -> StoreResult<Acceptance> {
@@ -97,16 +93,4 @@ fn note_duplicate(
         (number(message.account()), of, u8::from(!is_same), millis(message.received_at())),
     )?;
     Ok(Acceptance::Duplicate { of: of.unsigned_abs(), content })
-}
-
-/// Where a message's repetition is looked for: 48 bits of a SHA-256, so that nobody can aim at another's place, and the last
-/// 16 of the slot, by which ids that follow each other are neighbours: one commit then writes few pages.
-fn fingerprint(message: &Verified) -> i64 {
-    let mut context = Context::new(&SHA256);
-    context.update(&message.account().as_u32().to_be_bytes());
-    context.update(message.source().as_bytes());
-    context.update(&(message.dedupe_slot() & !NEIGHBOURS).to_be_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&context.finish().as_ref()[..8]);
-    (u64::from_be_bytes(first) & !NEIGHBOURS | message.dedupe_slot() & NEIGHBOURS).cast_signed()
 }

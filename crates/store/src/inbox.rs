@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::{Arrivals, Page, StoreResult};
 
-/// The number of a message, rising with acceptance within one database.
+/// The number of a message, rising with acceptance within one account; another's may have the same.
 pub type MessageNumber = u64;
 
 /// A key of a source in text, as its preset has it; wiped from memory when dropped.

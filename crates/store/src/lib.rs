@@ -19,6 +19,7 @@ mod dedupe_window;
 mod erasures;
 mod error;
 mod fail_point;
+mod fingerprint;
 mod inbox;
 mod journal;
 mod lanes;
@@ -46,6 +47,7 @@ pub use dedupe_window::{DedupeWindow, DedupeWindowError};
 pub use erasures::{Erase, Erasure, ErasureState, Erasures, Search, Searched, Whom};
 pub use error::{StoreError, StoreResult};
 pub use fail_point::FailPoint;
+pub use fingerprint::fingerprint;
 pub use inbox::{
     Acceptance, DuplicateContent, Inbox, Message, MessageContent, MessageCounts, MessageFilter, MessageNumber,
     SourceKey, SourceRecord,

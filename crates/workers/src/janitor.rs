@@ -7,10 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use receiver::PersonMarks;
-use store::{
-    Account, Accounts, Clock, Erasures, Message, MessageNumber, Prunable, Search, Searched, Secrets, StoreError,
-    StoreResult, Upkeep,
-};
+use store::{Account, Clock, Message, MessageNumber, Prunable, Search, Searched, Store, StoreError, StoreResult};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use wire::AccountId;
@@ -31,11 +28,6 @@ const ROUND_EVERY: Duration = Duration::from_secs(3_600);
 const PAUSE_AT_WORK: Duration = Duration::from_millis(20);
 const PAUSE_AT_REST: Duration = Duration::from_secs(1);
 
-/// What the janitor looks after.
-pub trait Rooms: Accounts + Erasures + Secrets + Upkeep {}
-
-impl<T: Accounts + Erasures + Secrets + Upkeep> Rooms for T {}
-
 /// One kind of thing to let go of.
 #[derive(Clone, Copy)]
 enum Chore {
@@ -46,7 +38,8 @@ enum Chore {
 
 /// Ends erasures and lets go of what is old.
 pub struct Janitor {
-    rooms: Arc<dyn Rooms>,
+    /// What the janitor looks after.
+    rooms: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     /// What is left of this round.
     round: VecDeque<Chore>,
@@ -55,7 +48,7 @@ pub struct Janitor {
 
 impl Janitor {
     /// A janitor whose first round begins at once.
-    pub fn new(rooms: Arc<dyn Rooms>, clock: Arc<dyn Clock>) -> Janitor {
+    pub fn new(rooms: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Janitor {
         Janitor { rooms, clock, round: VecDeque::new(), next_round: Timestamp::MIN }
     }
 

@@ -19,7 +19,7 @@ use provider::target::TargetPolicy;
 use store::{Chance, Clock, Lanes};
 use tokio::sync::Notify;
 
-pub use janitor::{Janitor, Rooms};
+pub use janitor::Janitor;
 pub use lanes::LaneSupervisor;
 pub use notices::NoticeSender;
 pub use outbound::{Outbound, Posting, Way};

@@ -8,8 +8,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use provider::api_key::ApiKey;
 use serde::Serialize;
-use store::{Account, Accounts, Act, Audit, Clock, StoreError};
-use store_sqlite::SqliteStore;
+use store::{Account, Act, Clock, Store, StoreError};
 use wire::AccountId;
 
 use crate::cli::ListArgs;
@@ -74,11 +73,7 @@ pub(crate) async fn run(command: AccountCommand) -> anyhow::Result<()> {
 }
 
 /// Adds an account with a first key.
-pub(crate) async fn add_account(
-    store: &SqliteStore,
-    name: &str,
-    timezone: &str,
-) -> anyhow::Result<(AccountId, ApiKey)> {
+pub(crate) async fn add_account(store: &dyn Store, name: &str, timezone: &str) -> anyhow::Result<(AccountId, ApiKey)> {
     let key = key::new_key();
     let now = SystemClock.now();
     for _ in 0..ID_TRIES_MAX {
@@ -94,13 +89,13 @@ pub(crate) async fn add_account(
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
-    let store = args.database.open_or_create()?;
-    let (id, key) = add_account(&store, &args.name, &args.timezone).await?;
+    let store = args.database.open_or_create().await?;
+    let (id, key) = add_account(&*store, &args.name, &args.timezone).await?;
     key::show_new(id, &key, args.json)
 }
 
 async fn list(args: AccountListArgs) -> anyhow::Result<()> {
-    let accounts = args.database.open_to_read()?.accounts().await?;
+    let accounts = args.database.open_to_read().await?.accounts().await?;
     let rows: Vec<AccountRow> = accounts.into_iter().map(AccountRow::from).collect();
     output::print_list(args.output.format(), &rows, "no account yet; make one with fanfare account create")
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use store::{Audit, AuditRecord};
+use store::AuditRecord;
 
 use crate::cli::{AccountArg, LimitArg, ListArgs};
 use crate::database::{DatabaseArgs, the_account};
@@ -31,8 +31,8 @@ pub(crate) struct AuditListArgs {
 /// Does it.
 pub(crate) async fn run(command: AuditCommand) -> anyhow::Result<()> {
     let AuditCommand::List(args) = command;
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let found = args.limit.gather(async |after, limit| store.audit_log(account, after, limit).await).await?;
     let rows: Vec<_> = found.into_iter().map(AuditRow::from).collect();
     output::print_list(args.output.format(), &rows, "nothing has been done to this account yet")

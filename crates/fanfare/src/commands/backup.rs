@@ -27,9 +27,12 @@ pub(crate) struct BackupArgs {
     database: DatabaseArgs,
 }
 
+const ON_POSTGRES: &str = "back it up as PostgreSQL does it: pg_dump for a copy of one moment, or base backups with WAL \
+    archiving, which lose nothing (docs/postgres.md)";
+
 /// Copies it.
 pub(crate) async fn run(args: BackupArgs) -> anyhow::Result<()> {
-    let from = args.database.find()?;
+    let from = args.database.file(ON_POSTGRES)?;
     let to = args.to.clone();
     let bytes = tokio::task::spawn_blocking(move || store_sqlite::back_up(&from, &to)).await??;
     if args.json {

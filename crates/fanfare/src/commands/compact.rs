@@ -1,10 +1,11 @@
 //! `fanfare compact`: rewrites the database file, so that it is as short as what it holds and nothing is left between the
-//! rows. A server must not run meanwhile: no write could be done for as long as it takes.
+//! rows. A server must not run meanwhile: no write could be done for as long as it takes. PostgreSQL does this by itself.
 
 use clap::Args;
+use store_sqlite::SqliteStore;
 
 use crate::database::DatabaseArgs;
-use crate::output;
+use crate::{output, zones};
 
 /// Which database to rewrite.
 #[derive(Debug, Args)]
@@ -21,9 +22,12 @@ pub(crate) struct CompactArgs {
     database: DatabaseArgs,
 }
 
+const ON_POSTGRES: &str = "PostgreSQL clears up after itself (autovacuum), so there is nothing to compact";
+
 /// Does it.
 pub(crate) async fn run(args: CompactArgs) -> anyhow::Result<()> {
-    let (store, _lock) = args.database.open_alone()?;
+    let path = args.database.file(ON_POSTGRES)?;
+    let (store, _lock) = SqliteStore::open_as_server(&path, zones::newest(), args.database.vault()?)?;
     let (before, after) = store.compact().await?;
     if args.json {
         return output::print_json(&serde_json::json!({ "bytesBefore": before, "bytesAfter": after }));

@@ -6,8 +6,7 @@ mod show;
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
-use store::{DeliveryFilter, DeliveryStatus, DeliverySummary, Journal, Roster};
-use store_sqlite::SqliteStore;
+use store::{DeliveryFilter, DeliveryStatus, DeliverySummary, Store};
 use wire::{AccountId, EndpointId, EventId};
 
 use crate::cli::{AccountArg, LimitArg, ListArgs};
@@ -78,13 +77,13 @@ pub(crate) async fn run(command: DeliveriesCommand) -> anyhow::Result<()> {
 }
 
 async fn list(args: DeliveryListArgs) -> anyhow::Result<()> {
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let filter = DeliveryFilter {
         event: args.event,
         endpoint: args.endpoint,
         participant: match &args.participant {
-            Some(who) => Some(participant_number(&store, account, who).await?),
+            Some(who) => Some(participant_number(&*store, account, who).await?),
             None => None,
         },
         status: args.status.map(DeliveryStatus::from),
@@ -94,7 +93,7 @@ async fn list(args: DeliveryListArgs) -> anyhow::Result<()> {
     output::print_list(args.output.format(), &rows, "no delivery matches; those not tried yet are in no list")
 }
 
-async fn participant_number(store: &SqliteStore, account: AccountId, who: &str) -> anyhow::Result<u64> {
+async fn participant_number(store: &dyn Store, account: AccountId, who: &str) -> anyhow::Result<u64> {
     if let Ok(number) = who.parse() {
         return Ok(number);
     }

@@ -20,6 +20,7 @@ use web::{Dashboard, Halves};
 use webinar::{RuleUpdate, Zones};
 
 use crate::config::ListenAddress;
+use crate::engine::Engine;
 use crate::logs::{self, LogFormat};
 use crate::output::{self, grouped};
 use crate::server::{Parts, Server};
@@ -53,7 +54,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     logs::start(LogFormat::Text, "error");
     let mut signals = StopSignals::listen()?;
     let mut stage = Stage::build(args.listen).await?;
-    let mut story = Story::new(stage.store.clone(), stage.zones.clone(), stage.server.address(), args.participants);
+    let mut story = Story::new(stage.engine.store(), stage.zones.clone(), stage.server.address(), args.participants);
 
     let shown = tokio::select! {
         counts = story.tell() => Some(counts),
@@ -86,7 +87,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
 /// What the demo runs on; gone with it.
 struct Stage {
     server: Server,
-    store: SqliteStore,
+    engine: Engine,
     zones: Zones,
     lock: ServerLock,
     directory: TempDir,
@@ -102,10 +103,11 @@ impl Stage {
             zones.clone(),
             secret_keys::passing_vault()?,
         )?;
+        let engine = Engine::Sqlite(store);
         let listener = bind(listen).await?;
         let address = reachable(listener.local_addr()?);
         let server = Server::start(Parts {
-            store: store.clone(),
+            engine: engine.clone(),
             zones: zones.clone(),
             listener,
             // The receiver is this very process, which no target rule admits by itself.
@@ -117,13 +119,13 @@ impl Stage {
             receiving: None,
         })
         .await?;
-        Ok(Stage { server, store, zones, lock, directory })
+        Ok(Stage { server, engine, zones, lock, directory })
     }
 
     async fn clear(self) -> anyhow::Result<()> {
-        let Stage { server, store, lock, directory, .. } = self;
+        let Stage { server, engine, lock, directory, .. } = self;
         server.stop().await?;
-        drop((store, lock));
+        drop((engine, lock));
         directory.close().context("cannot remove the temporary directory")
     }
 }

@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use store::{Group, NewMember, Roster, StoreError};
-use store_sqlite::SqliteStore;
+use store::{Group, NewMember, Store, StoreError};
 use web::members::{BATCH_SIZE, ListFormat, MemberReader, MemberReport};
 use webinar::MangoId;
 use wire::AccountId;
@@ -49,8 +49,8 @@ pub(crate) struct ImportArgs {
 /// Does it.
 pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let (list, size) = open_list(&args.file)?;
-    let store = args.database.open_existing()?;
-    let account = the_account(&store, args.account.account).await?;
+    let store = args.database.open_existing().await?;
+    let account = the_account(&*store, args.account.account).await?;
     if store.mangoes_named(account.id, &[args.mango]).await?.is_empty() {
         bail!("account {} has no mango {}; make it with POST /api/v1/mangoes", account.id, args.mango);
     }
@@ -84,7 +84,7 @@ fn open_list(path: &Path) -> anyhow::Result<(Box<dyn Read + Send>, u64)> {
 }
 
 struct Import {
-    store: SqliteStore,
+    store: Arc<dyn Store>,
     account: AccountId,
     mango: MangoId,
     batch: Vec<NewMember>,

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use store::{NoticeRecord, NoticeSubject, Notices};
+use store::{NoticeRecord, NoticeSubject};
 
 use crate::cli::{AccountArg, LimitArg, ListArgs};
 use crate::database::{DatabaseArgs, the_account};
@@ -32,8 +32,8 @@ pub(crate) struct NoticeListArgs {
 /// Does it.
 pub(crate) async fn run(command: NoticesCommand) -> anyhow::Result<()> {
     let NoticesCommand::List(args) = command;
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let found = args.limit.gather(async |after, limit| store.notices(account, after, limit).await).await?;
     let rows: Vec<_> = found.into_iter().map(NoticeRow::from).collect();
     output::print_list(args.output.format(), &rows, "there is no notice; nothing needs you")

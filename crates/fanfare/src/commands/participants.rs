@@ -1,12 +1,12 @@
 //! `fanfare participants`: shows a person, and erases one everywhere, through the database itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use store::{Act, Audit, Chance, Clock, Erase, Erasure, ErasureState, Erasures, ParticipantRecord, Roster, Whom};
-use store_sqlite::SqliteStore;
+use store::{Act, Chance, Clock, Erase, Erasure, ErasureState, ParticipantRecord, Store, Whom};
 use tokio::time::{Instant, sleep};
 use web::erasures::{ErasureView, note, state_name};
 use webinar::parse_email;
@@ -94,8 +94,8 @@ impl Who {
 }
 
 async fn show(args: ShowArgs) -> anyhow::Result<()> {
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let found = match args.who.whom() {
         Whom::Number(number) => store.participant(account, number).await?,
         Whom::Email(email) => store.participant_by_email(account, &email).await?,
@@ -114,8 +114,8 @@ async fn show(args: ShowArgs) -> anyhow::Result<()> {
 }
 
 async fn erase(args: EraseArgs) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_existing().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let chance: &dyn Chance = &SystemChance;
     let now = SystemClock.now();
     let id = ErasureId::from_bytes(chance.id_bytes(now));
@@ -148,8 +148,8 @@ async fn erase(args: EraseArgs) -> anyhow::Result<()> {
 }
 
 /// Does the janitor's part, since no server may be running; beside one the two share it.
-async fn finish(store: &SqliteStore, account: AccountId, begun: Erasure) -> anyhow::Result<Erasure> {
-    let janitor = Janitor::new(std::sync::Arc::new(store.clone()), std::sync::Arc::new(SystemClock));
+async fn finish(store: &Arc<dyn Store>, account: AccountId, begun: Erasure) -> anyhow::Result<Erasure> {
+    let janitor = Janitor::new(store.clone(), Arc::new(SystemClock));
     let mut erasure = begun;
     let mut sealing_until = None;
     loop {

@@ -9,10 +9,9 @@ use jiff::Timestamp;
 use provider::pace::Rate;
 use serde::Serialize;
 use store::{
-    Act, Audit, Chance, Clock, Foreseen, NewReplay, OPEN_REPLAYS_MAX, OutdatedReplay, Replay, ReplayScope, Replays,
-    Started, Steer,
+    Act, Chance, Clock, Foreseen, NewReplay, OPEN_REPLAYS_MAX, OutdatedReplay, Replay, ReplayScope, Started, Steer,
+    Store,
 };
-use store_sqlite::SqliteStore;
 use wire::{AccountId, DeliveryId, EndpointId, EventId, ReplayId};
 
 use crate::cli::{AccountArg, LimitArg, ListArgs};
@@ -137,8 +136,8 @@ impl StartArgs {
 async fn start(args: StartArgs) -> anyhow::Result<()> {
     let scope = args.scope()?;
     let rate = args.rate.map(Rate::steady).transpose().map_err(|error| UsageError(format!("--rate: {error}")))?;
-    let store = args.database.open_existing()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_existing().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let now = SystemClock.now();
     let foreseen = store.foresee(account, scope, now).await?;
     let Foreseen { deliveries, way, newer, .. } = foreseen.context("there is no such delivery, event or endpoint")?;
@@ -162,11 +161,7 @@ async fn start(args: StartArgs) -> anyhow::Result<()> {
         Started::Outdated { newer } => bail!("{}", outdated_words(newer)),
         Started::TooMany => bail!("{OPEN_REPLAYS_MAX} replays are under way; wait for one to end, or cancel one"),
     }
-    output::say(if args.database.is_served()? {
-        "The running server works it off; see how far it is with: fanfare replay list"
-    } else {
-        "No server is running on this database; it begins with: fanfare serve"
-    });
+    output::say(&args.database.served()?.says("fanfare replay list"));
     Ok(())
 }
 
@@ -192,8 +187,8 @@ fn is_wanted(deliveries: u64) -> anyhow::Result<bool> {
 }
 
 async fn list(args: ReplayListArgs) -> anyhow::Result<()> {
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let found = args.limit.gather(async |after, limit| store.replays(account, after, limit).await).await?;
     let rows: Vec<_> = found.iter().map(ReplayRow::from).collect();
     output::print_list(args.output.format(), &rows, "no replay yet")
@@ -201,10 +196,10 @@ async fn list(args: ReplayListArgs) -> anyhow::Result<()> {
 
 async fn one(args: OneArgs, steer: Option<Steer>) -> anyhow::Result<()> {
     let store = match steer {
-        Some(_) => args.database.open_existing()?,
-        None => args.database.open_to_read()?,
+        Some(_) => args.database.open_existing().await?,
+        None => args.database.open_to_read().await?,
     };
-    let account = the_account(&store, args.account.account).await?.id;
+    let account = the_account(&*store, args.account.account).await?.id;
     if let Some(steer) = steer {
         obey(&store, account, args.replay, steer).await?;
     }
@@ -212,7 +207,7 @@ async fn one(args: OneArgs, steer: Option<Steer>) -> anyhow::Result<()> {
     print(&found.with_context(|| format!("there is no replay {}", args.replay))?, args.json)
 }
 
-async fn obey(store: &SqliteStore, account: AccountId, id: ReplayId, steer: Steer) -> anyhow::Result<()> {
+async fn obey(store: &Arc<dyn Store>, account: AccountId, id: ReplayId, steer: Steer) -> anyhow::Result<()> {
     let act = match steer {
         Steer::Pause => Act::ReplayPause,
         Steer::Resume => Act::ReplayResume,
@@ -223,7 +218,7 @@ async fn obey(store: &SqliteStore, account: AccountId, id: ReplayId, steer: Stee
     while let Some(steered) = noting.steer_replay(account, id, steer, SystemClock.now()).await?
         && steered.is_more
     {
-        noting = Arc::new(store.clone());
+        noting = store.clone();
     }
     Ok(())
 }

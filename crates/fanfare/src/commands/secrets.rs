@@ -1,9 +1,10 @@
 //! `fanfare secrets`: the keys that seal signing secrets in the database. The secrets themselves are the API's.
 
 use clap::{Args, Subcommand};
+use store_postgres::PostgresStore;
 use store_sqlite::{OpenError, SqliteStore};
 
-use crate::database::DatabaseArgs;
+use crate::database::{Database, DatabaseArgs, told_with_mend};
 use crate::{output, secret_keys, zones};
 
 /// What to do with the keys.
@@ -42,16 +43,25 @@ pub(crate) async fn run(command: SecretsCommand) -> anyhow::Result<()> {
 }
 
 async fn reseal(args: ResealArgs) -> anyhow::Result<()> {
-    let path = args.database.find()?;
     let vault = args.database.vault()?;
     let key = vault.key_in_use();
-    // Where no server runs, a new key may come into use here; a running one must have it already.
-    let (store, _lock) = match SqliteStore::open_as_server(&path, zones::newest(), vault) {
-        Ok((store, lock)) => (store, Some(lock)),
-        Err(OpenError::InUse(_)) => (args.database.open_existing()?, None),
-        Err(other) => return Err(other.into()),
+    let resealed = match args.database.choose()?.0 {
+        Database::Sqlite(_) => {
+            let path = args.database.file("")?;
+            // Where no server runs, a new key may come into use here; a running one must have it already.
+            let (store, _lock) = match SqliteStore::open_as_server(&path, zones::newest(), vault.clone()) {
+                Ok((store, lock)) => (store, Some(lock)),
+                Err(OpenError::InUse(_)) => (SqliteStore::open(&path, zones::newest(), vault)?, None),
+                Err(other) => return Err(other.into()),
+            };
+            store.reseal().await?
+        }
+        // Nodes may run anywhere, so only their starts bring a key into use.
+        Database::Postgres(address) => {
+            let opened = PostgresStore::open(&address, zones::newest(), vault).await;
+            opened.map_err(told_with_mend)?.reseal().await?
+        }
     };
-    let resealed = store.reseal().await?;
     if args.json {
         return output::print_json(&serde_json::json!({ "resealed": resealed, "key": key.to_string() }));
     }

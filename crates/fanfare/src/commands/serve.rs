@@ -1,19 +1,17 @@
 //! `fanfare serve`: the whole system in one process, until SIGTERM or Ctrl-C.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 use provider::target::TargetPolicy;
-use store::Accounts;
-use store_sqlite::{ServerLock, SqliteStore};
 use tokio::net::TcpListener;
 use web::{Dashboard, Halves};
 use webinar::Zones;
 
 use crate::config::{Schemes, Settings, SettingsArgs};
 use crate::database::Database;
+use crate::engine::Engine;
 use crate::logs::LogFormat;
 use crate::receiving::{self, ReceivingSettings};
 use crate::server::{Parts, Server};
@@ -39,12 +37,13 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     limits::raise_open_files_limit();
 
     let zones = zones::newest();
-    let (store, lock, made) = open(&settings, &zones).await?;
+    let (vault, made) = settings.secret_keys.vault(&settings.database)?;
+    let (engine, lock) = Engine::open_as_server(&settings.database, &zones, vault).await?;
     let listener = TcpListener::bind(settings.listen).await.with_context(|| {
         format!("cannot listen on {}; stop what uses it, or choose another with --listen ADDRESS:PORT", settings.listen)
     })?;
     let parts = Parts {
-        store: store.clone(),
+        engine: engine.clone(),
         zones: zones.clone(),
         listener,
         targets: targets(&settings)?,
@@ -60,7 +59,8 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     if let Some(made) = made {
         tracing::info!(file = %made.display(), "{}", secret_keys::NEW_FILE);
     }
-    if store.accounts().await?.is_empty() {
+    engine.warn().await;
+    if engine.store().accounts().await?.is_empty() {
         tracing::info!("there is no account yet; make one with: fanfare account create --name NAME --timezone ZONE");
     }
 
@@ -77,22 +77,13 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The store, the right to serve from it, and the key file that was made for it, if one was.
-async fn open(settings: &Settings, zones: &Zones) -> anyhow::Result<(SqliteStore, ServerLock, Option<PathBuf>)> {
-    let Database::Sqlite(path) = &settings.database;
-    let (vault, made) = settings.secret_keys.vault(path)?;
-    let (store, lock) = SqliteStore::open_as_server(path, zones.clone(), vault)?;
-    // SQLite opens a read-only file without a word; a server on one would refuse every request.
-    store.check_writable().await.with_context(|| {
-        format!("cannot write {}; check the owner and the permissions of the file and of its directory", path.display())
-    })?;
-    Ok((store, lock, made))
-}
-
 /// The receiving half, where it is served and the settings file says something of it.
 fn receiving_settings(settings: &Settings) -> anyhow::Result<Option<ReceivingSettings>> {
     let Some(file) = settings.file.clone().filter(|_| settings.halves != Halves::Provider) else { return Ok(None) };
-    let Database::Sqlite(database) = settings.database.clone();
+    let database = match &settings.database {
+        Database::Sqlite(path) => Some(path.clone()),
+        Database::Postgres(_) => None,
+    };
     Ok(receiving::is_in(&receiving::read_text(&file)?).then_some(ReceivingSettings { file, database }))
 }
 

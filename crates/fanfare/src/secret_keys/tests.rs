@@ -5,8 +5,8 @@ use inbox::key_file::parse;
 
 use super::*;
 
-fn database(directory: &tempfile::TempDir) -> PathBuf {
-    directory.path().join("fanfare.db")
+fn database(directory: &tempfile::TempDir) -> Database {
+    Database::Sqlite(directory.path().join("fanfare.db"))
 }
 
 #[test]
@@ -61,4 +61,17 @@ fn a_file_that_was_named_must_be_there() {
     let told = format!("{:#}", missing.vault(&database(&directory)).unwrap_err());
     assert!(told.contains("cannot read the key file") && told.contains("missing.key"), "{told}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn on_postgresql_no_key_is_made_but_one_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let database: Database = "postgres://ann@db/fanfare".parse().unwrap();
+    let told = format!("{:#}", KeySource::BesideDatabase.vault(&database).unwrap_err());
+    assert!(told.contains("every node") && told.contains("fanfare secrets new-key"), "{told}");
+    assert!(KeySource::BesideDatabase.vault_to_read(&database).is_ok(), "to look at what is no secret takes none");
+    let (path, key) = (directory.path().join("fanfare.key"), new_key());
+    fs::write(&path, key.reveal().as_bytes()).unwrap();
+    let (vault, made) = KeySource::File(path).vault(&database).unwrap();
+    assert_eq!((vault.key_in_use(), made), (key.id(), None));
 }

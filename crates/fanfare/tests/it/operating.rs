@@ -79,7 +79,7 @@ fn dead_letters_are_seen_mended_and_handled_again_beside_the_server() {
     world.write("mended", "");
     let ran = world.run(&[&parked[..], &["--per-second", "100", "--yes", "--json"]].concat());
     assert_eq!(ran.json(), json!({"runs": 3, "handlers": ["crm"]}), "{ran:?}");
-    assert!(ran.stderr.contains("3 of 3") && ran.stderr.contains("The running server works them off"), "{ran:?}");
+    assert!(ran.stderr.contains("3 of 3") && ran.stderr.contains("The running server works it off"), "{ran:?}");
     wait_for(&world, "done", 3);
 
     let one = dead[0]["message"].as_str().unwrap();

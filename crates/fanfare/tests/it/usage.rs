@@ -8,7 +8,7 @@ fn wrong_usage_exits_with_2_and_says_what_is_meant() {
     for (arguments, told) in [
         (&["sreve"][..], "'serve'"),
         (&[], "Usage"),
-        (&["serve", "--database", "postgres://localhost/fanfare"], "PostgreSQL is not in this version yet"),
+        (&["serve", "--database", "postgres://localhost"], "names no database"),
         (&["serve", "--listen", "8080"], "such as 127.0.0.1:8080"),
         (&["serve", "--allow-target", "0.0.0.0/0"], "covers every address"),
         (&["serve", "--only", "sender"], "provider"),
@@ -47,8 +47,8 @@ fn help_and_version_are_results_and_exit_with_0() {
 fn an_option_wins_over_the_environment() {
     let world = World::new();
     let with_environment = |arguments: &[&str]| {
-        world.run_with(crate::world::BINARY, arguments, |command| command.env("FANFARE_DATABASE", "postgres://x/y"))
+        world.run_with(crate::world::BINARY, arguments, |command| command.env("FANFARE_DATABASE", "mysql://x/y"))
     };
-    with_environment(&["account", "list"]).failed_with(2, &["PostgreSQL is not in this version yet"]);
+    with_environment(&["account", "list"]).failed_with(2, &["mysql: is no kind of database we know"]);
     with_environment(&["account", "list", "--database", "here.db"]).failed_with(1, &["there is no database here.db"]);
 }

@@ -97,12 +97,12 @@ impl HandlerKind {
         }
     }
 
-    /// Makes the handler. `inbox` is the inbox's own file, which none may write into. The error says the mend.
+    /// Makes the handler. `inbox` is the inbox's own file, where it has one, which none may write into. The error says the mend.
     pub(crate) async fn make(
         mut self,
         rules: &HandlerRules,
         tools: &Tools,
-        inbox: &Path,
+        inbox: Option<&Path>,
     ) -> Result<Arc<dyn Handler>, String> {
         if let Err(mend) = self.look() {
             tracing::warn!(
@@ -112,7 +112,7 @@ impl HandlerKind {
             );
         }
         let HandlerKind::Sql(settings) = &mut self else { return self.make_to_look(rules, tools) };
-        settings.forbidden_file = Some(inbox.to_owned());
+        settings.forbidden_file = inbox.map(Path::to_owned);
         let handler = SqlHandler::new(*settings.clone(), rules)?;
         // A database that is away now may be there when the first message comes.
         if let Err(failure) = handler.check().await {

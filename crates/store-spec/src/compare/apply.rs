@@ -63,7 +63,9 @@ impl<S: Store> Player<S> {
             }
             Operation::Accept { sender, id, body } => {
                 let accepted = self.world.accept(&self.senders[*sender], IDS[*id], BODIES[*body]).await;
-                told(accepted.map(|acceptance| self.number(&acceptance)))
+                // As `Player::new` has made them.
+                let account = self.accounts[usize::from(*sender == 2)];
+                told(accepted.map(|acceptance| self.number(account, &acceptance)))
             }
             Operation::Erase { account, whom } => {
                 let whom = match whom {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use receiver::{HandlerStart, Subject};
 use store::{
-    Agenda, CalendarOf, HandlerLease, MessageNumber, RunFilter, RunOrder, RunPiece, RunRecord, RunSettlement,
-    RunStanding, RunState, RunsWanted, SettledRun, SkipReason, Store, StoreResult,
+    Agenda, CalendarOf, HandlerLease, RunFilter, RunOrder, RunPiece, RunRecord, RunSettlement, RunStanding, RunState,
+    RunsWanted, SettledRun, SkipReason, Store, StoreResult,
 };
 use wire::{AccountId, NodeId};
 
 use super::apply::NOTHING;
 use super::operation::{Operation, OrderPick, RunFate, RunPick};
-use super::player::{Player, pick, told};
+use super::player::{Player, told};
 use crate::world::LEASE;
 
 const HANDLERS: [&str; 2] = ["crm", "mail"];
@@ -30,7 +30,7 @@ impl<S: Store> Player<S> {
                 let (account, node) = (self.accounts[*account], NodeId::from_bytes([*node; 16]));
                 let claimed = self.world.store.claim_handler(account, HANDLERS[*handler], node, now, LEASE).await;
                 self.handler_leases.extend(claimed.iter().flatten().cloned());
-                told(claimed.map(|lease| lease.map(|lease| (lease.epoch, self.ranked_cursor(lease.cursor)))))
+                told(claimed.map(|lease| lease.map(|lease| (lease.epoch, self.passed(lease.account, lease.cursor)))))
             }
             Operation::RenewHandler { nth, gives_back } => match self.handler_lease(*nth) {
                 Some(lease) => {
@@ -41,8 +41,9 @@ impl<S: Store> Player<S> {
             },
             Operation::SettleRuns { nth, cursor, runs } => match self.handler_lease(*nth) {
                 Some(lease) => {
-                    let cursor = cursor.and_then(|nth| pick(&self.messages, nth)).unwrap_or(0);
-                    let runs = runs.iter().filter_map(|run| self.settled(run)).collect();
+                    let cursor = cursor.and_then(|nth| self.picked(lease.account, nth)).unwrap_or(0);
+                    let cursor = if self.rank(lease.account, cursor).is_some() { cursor } else { 0 };
+                    let runs = runs.iter().filter_map(|run| self.settled(lease.account, run)).collect();
                     told(self.world.store.settle_runs(&lease, RunSettlement { cursor, runs, now }).await)
                 }
                 None => NOTHING.to_owned(),
@@ -51,7 +52,7 @@ impl<S: Store> Player<S> {
                 self.order(self.accounts[*account], HANDLERS[*handler], (*scope, *order, *limit)).await
             }
             Operation::KeepAgenda { account, person, version, message } => {
-                let number = pick(&self.messages, *message).unwrap_or(0);
+                let number = self.picked(self.accounts[*account], *message).unwrap_or(0);
                 let (person, series) = (PEOPLE[*person].to_owned(), "s1".to_owned());
                 let agenda = Agenda { person, series, version: (*version, number), entries: format!("[{version}]") };
                 told(self.world.store.keep_agendas(self.accounts[*account], HANDLERS[0], vec![agenda]).await)
@@ -63,8 +64,9 @@ impl<S: Store> Player<S> {
                 };
                 let mut fresh = [0; 20];
                 fresh[..16].copy_from_slice(&self.world.id());
-                let token = self.world.store.calendar_token(self.accounts[*account], HANDLERS[0], of, fresh).await;
-                self.calendar_tokens.extend(token.iter());
+                let account = self.accounts[*account];
+                let token = self.world.store.calendar_token(account, HANDLERS[0], of, fresh).await;
+                self.calendar_tokens.extend(token.iter().map(|token| (account, *token)));
                 told(token)
             }
             other => unreachable!("{other:?} is for another part"),
@@ -75,8 +77,8 @@ impl<S: Store> Player<S> {
         self.handler_leases.iter().rev().nth(nth.checked_rem(self.handler_leases.len())?).cloned()
     }
 
-    fn settled(&self, run: &RunPick) -> Option<SettledRun> {
-        let number = pick(&self.messages, run.message)?;
+    fn settled(&self, account: AccountId, run: &RunPick) -> Option<SettledRun> {
+        let number = self.picked(account, run.message)?;
         let reason = "no answer".to_owned();
         let state = match run.fate {
             RunFate::Waiting { wait } => {
@@ -95,7 +97,7 @@ impl<S: Store> Player<S> {
         let mut scope = crate::world::everything(handler);
         match pick_of {
             OrderPick::Everything => {}
-            OrderPick::Message(nth) => scope.message = pick(&self.messages, nth),
+            OrderPick::Message(nth) => scope.message = self.picked(account, nth),
             OrderPick::Source(sender) => scope.source = Some(self.senders[sender].source()),
             OrderPick::Standing(nth) => scope.standing = Some(STANDINGS[nth]),
             OrderPick::Lately(seconds) => scope.from = Some(self.world.now() - Duration::from_secs(seconds)),
@@ -110,7 +112,7 @@ impl<S: Store> Player<S> {
         loop {
             let ordered = self.world.store.order_runs(account, &scope, order, RunPiece { after, limit, now }).await;
             let next = ordered.as_ref().ok().and_then(|ordered| ordered.next);
-            let rank = next.and_then(|next| self.rank(next));
+            let rank = next.and_then(|next| self.rank(account, next));
             seen += &told(ordered.map(|ordered| (ordered.runs, rank)));
             match next {
                 Some(next) => after = next,
@@ -123,7 +125,7 @@ impl<S: Store> Player<S> {
         let store = &self.world.store;
         let standings = store.handlers(account).await.map(|standings| {
             let ranked = standings.into_iter().map(|one| {
-                let cursor = self.ranked_cursor(one.cursor);
+                let cursor = self.passed(account, one.cursor);
                 (cursor, store::HandlerStanding { cursor: 0, ..one })
             });
             ranked.collect::<Vec<_>>()
@@ -138,21 +140,21 @@ impl<S: Store> Player<S> {
             seen += &self.listed(account, filter).await;
             for person in PEOPLE {
                 let agendas = store.agendas(account, handler, person).await;
-                seen += &told(agendas.map(|agendas| self.ranked_agendas(agendas)));
+                seen += &told(agendas.map(|agendas| self.ranked_agendas(account, agendas)));
             }
             let agenda = store.series_agenda(account, handler, "s1").await;
-            seen += &told(agenda.map(|agenda| self.ranked_agendas(agenda.into_iter().collect())));
+            seen += &told(agenda.map(|agenda| self.ranked_agendas(account, agenda.into_iter().collect())));
         }
-        for message in &self.messages {
+        for (_, message) in self.messages.iter().filter(|(owner, _)| *owner == account) {
             let filter = RunFilter { message: Some(*message), ..RunFilter::default() };
             seen += &self.listed(account, filter).await;
         }
         for lease in self.handler_leases.iter().filter(|lease| lease.account == account) {
             seen += &self.due(lease).await;
         }
-        for token in &self.calendar_tokens {
+        for (_, token) in self.calendar_tokens.iter().filter(|(owner, _)| *owner == account) {
             let calendar = store.calendar(*token).await;
-            let shown = calendar.map(|one| one.map(|one| (one.of, self.ranked_agendas(one.agendas))));
+            let shown = calendar.map(|one| one.map(|one| (one.of, self.ranked_agendas(account, one.agendas))));
             seen += &told(shown);
         }
         seen
@@ -163,12 +165,18 @@ impl<S: Store> Player<S> {
         for (limit, bytes_max) in [(2, 1 << 20), (100, 20), (100, 1 << 20)] {
             for wait in [0, 60] {
                 let now = self.world.now() + Duration::from_secs(wait);
-                let busy = self.messages.first().copied().into_iter().collect();
-                let after = self.messages.get(1).copied().unwrap_or(0);
+                let ours =
+                    |nth: usize| self.messages.iter().filter(|one| one.0 == lease.account).nth(nth).map(|one| one.1);
+                let (busy, after) = (ours(0).into_iter().collect(), ours(1).unwrap_or(0));
                 let due = self.world.store.due_runs(lease, now, RunsWanted { after, busy, limit, bytes_max }).await;
                 let ranked = due.map(|due| {
                     let told = due.into_iter().map(|run| {
-                        (self.rank(run.message.number), run.message.body.len(), run.attempts, run.generation)
+                        (
+                            self.rank(lease.account, run.message.number),
+                            run.message.body.len(),
+                            run.attempts,
+                            run.generation,
+                        )
                     });
                     told.collect::<Vec<_>>()
                 });
@@ -178,7 +186,8 @@ impl<S: Store> Player<S> {
         let subjects = (0..3).map(Subject).collect();
         let newest = self.world.store.newest_handled(lease, subjects).await;
         let ranked = newest.map(|newest| {
-            let told = newest.into_iter().map(|one| one.map(|(version, number)| (version, self.rank(number))));
+            let told =
+                newest.into_iter().map(|one| one.map(|(version, number)| (version, self.rank(lease.account, number))));
             told.collect::<Vec<_>>()
         });
         seen + &told(ranked)
@@ -189,7 +198,7 @@ impl<S: Store> Player<S> {
         loop {
             match self.world.store.runs(account, filter.clone(), after, 2).await {
                 Ok(page) => {
-                    let ranked = |run: RunRecord| (self.rank(run.number), RunRecord { number: 0, ..run });
+                    let ranked = |run: RunRecord| (self.rank(account, run.number), RunRecord { number: 0, ..run });
                     listed.extend(page.items.into_iter().map(ranked));
                     after = page.next;
                 }
@@ -201,15 +210,11 @@ impl<S: Store> Player<S> {
         }
     }
 
-    fn ranked_agendas(&self, agendas: Vec<Agenda>) -> Vec<(Option<usize>, Agenda)> {
-        let ranked =
-            |agenda: Agenda| (self.rank(agenda.version.1), Agenda { version: (agenda.version.0, 0), ..agenda });
+    fn ranked_agendas(&self, account: AccountId, agendas: Vec<Agenda>) -> Vec<(Option<usize>, Agenda)> {
+        let ranked = |agenda: Agenda| {
+            (self.rank(account, agenda.version.1), Agenda { version: (agenda.version.0, 0), ..agenda })
+        };
         agendas.into_iter().map(ranked).collect()
-    }
-
-    /// How many of the messages a cursor has passed.
-    fn ranked_cursor(&self, cursor: MessageNumber) -> usize {
-        self.messages.iter().filter(|number| **number <= cursor).count()
     }
 }
 

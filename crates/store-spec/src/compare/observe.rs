@@ -164,10 +164,11 @@ impl<S: Store> Player<S> {
             seen += &told(store.source(sender.source()).await);
             let filter = MessageFilter { source: Some(sender.source()), ..MessageFilter::default() };
             let page = store.messages(account, filter, None, 2).await;
-            seen += &told(page.map(|page| page.items.into_iter().map(|one| self.ranked(one)).collect::<Vec<_>>()));
+            seen +=
+                &told(page.map(|page| page.items.into_iter().map(|one| self.ranked(account, one)).collect::<Vec<_>>()));
         }
-        for number in &self.messages {
-            seen += &told(store.message(account, *number).await.map(|one| one.map(|one| self.ranked(one))));
+        for (_, number) in self.messages.iter().filter(|(owner, _)| *owner == account) {
+            seen += &told(store.message(account, *number).await.map(|one| one.map(|one| self.ranked(account, one))));
         }
         seen
     }
@@ -189,7 +190,7 @@ impl<S: Store> Player<S> {
     }
 
     /// A message with its rank for a number.
-    fn ranked(&self, message: Message) -> (Option<usize>, Message) {
-        (self.rank(message.number), Message { number: 0, ..message })
+    fn ranked(&self, account: AccountId, message: Message) -> (Option<usize>, Message) {
+        (self.rank(account, message.number), Message { number: 0, ..message })
     }
 }

@@ -24,9 +24,9 @@ pub(super) struct Player<S> {
     pub(super) notices: Vec<NoticeId>,
     pub(super) notice_leases: Vec<NoticeLease>,
     pub(super) handler_leases: Vec<HandlerLease>,
-    pub(super) calendar_tokens: Vec<[u8; 20]>,
-    /// The messages in order of acceptance: stores may leave gaps between their numbers.
-    pub(super) messages: Vec<MessageNumber>,
+    pub(super) calendar_tokens: Vec<(AccountId, [u8; 20])>,
+    /// The messages in order of acceptance: stores may leave gaps between their numbers, and two accounts may have the same.
+    pub(super) messages: Vec<(AccountId, MessageNumber)>,
 }
 
 impl<S: Store> Player<S> {
@@ -58,20 +58,34 @@ impl<S: Store> Player<S> {
         player
     }
 
-    pub(super) fn number(&mut self, acceptance: &Acceptance) -> String {
+    pub(super) fn number(&mut self, account: AccountId, acceptance: &Acceptance) -> String {
         if let Acceptance::Stored(number) = acceptance {
-            self.messages.push(*number);
+            self.messages.push((account, *number));
         }
         match acceptance {
-            Acceptance::Stored(number) => format!("stored as {:?}", self.rank(*number)),
-            Acceptance::Duplicate { of, content } => format!("a copy of {:?}, {content:?}", self.rank(*of)),
+            Acceptance::Stored(number) => format!("stored as {:?}", self.rank(account, *number)),
+            Acceptance::Duplicate { of, content } => format!("a copy of {:?}, {content:?}", self.rank(account, *of)),
         }
     }
 
-    pub(super) fn rank(&self, number: MessageNumber) -> Option<usize> {
-        self.messages.iter().position(|known| *known == number)
+    pub(super) fn rank(&self, account: AccountId, number: MessageNumber) -> Option<usize> {
+        self.messages.iter().position(|known| *known == (account, number))
+    }
+
+    /// The message that such a pick means to an account: of another's message the number is nobody's.
+    pub(super) fn picked(&self, account: AccountId, nth: usize) -> Option<MessageNumber> {
+        let (owner, number) = pick(&self.messages, nth)?;
+        Some(if owner == account { number } else { NOBODYS })
+    }
+
+    /// How many of an account's messages a cursor has passed.
+    pub(super) fn passed(&self, account: AccountId, cursor: MessageNumber) -> usize {
+        self.messages.iter().filter(|(owner, number)| *owner == account && *number <= cursor).count()
     }
 }
+
+/// A message that there is not.
+const NOBODYS: MessageNumber = 1 << 40;
 
 /// What comes before the random operations, so that they find lanes with work from the first on.
 fn opening() -> Vec<Operation> {

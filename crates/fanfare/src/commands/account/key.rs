@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use provider::api_key::{ApiKey, KeyState, LIFE_MAX, Lifetime, OVERLAP, OVERLAP_MAX, Scope, Scopes, after};
 use serde::Serialize;
-use store::{Accounts, Act, Audit, Chance, Clock, KeyRecord, NewKey, Replacement};
+use store::{Act, Chance, Clock, KeyRecord, NewKey, Replacement};
 use wire::AccountId;
 
 use crate::cli::{AccountArg, ListArgs};
@@ -103,8 +103,8 @@ pub(crate) async fn run(command: KeyCommand) -> anyhow::Result<()> {
 }
 
 async fn create(args: KeyCreateArgs) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_existing().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let key = new_key();
     let scopes = Scopes::of(args.scopes).context("say what the key may be used for with --scope")?;
     let lifetime = Lifetime::new(SystemClock.now(), args.expires);
@@ -114,16 +114,16 @@ async fn create(args: KeyCreateArgs) -> anyhow::Result<()> {
 }
 
 async fn list(args: KeyListArgs) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
-    let account = the_account(&store, args.account.account).await?;
+    let store = args.database.open_existing().await?;
+    let account = the_account(&*store, args.account.account).await?;
     let now = SystemClock.now();
     let rows: Vec<KeyRow> = store.keys(account.id).await?.into_iter().map(|key| KeyRow::of(key, now)).collect();
     output::print_list(args.output.format(), &rows, "no key yet; make one with fanfare account key create")
 }
 
 async fn rotate(args: KeyRotateArgs) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_existing().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let public_id = public_id_of(args.key);
     let (key, now) = (new_key(), SystemClock.now());
     let is_it = |record: &KeyRecord| record.key.public_id == public_id && record.lifetime.state(now) == KeyState::Good;
@@ -142,8 +142,8 @@ async fn rotate(args: KeyRotateArgs) -> anyhow::Result<()> {
 }
 
 async fn revoke(args: KeyRevokeArgs) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_existing().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let public_id = public_id_of(args.key);
     let noting = store.noting(by_hand(account, Act::KeyRevoke, &public_id));
     if !noting.revoke_key(account, &public_id, SystemClock.now()).await? {

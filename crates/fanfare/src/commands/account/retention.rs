@@ -1,7 +1,7 @@
 //! `fanfare account retention`: shows and sets how long an account keeps what.
 
 use clap::Args;
-use store::{Act, Audit, Retention, Upkeep};
+use store::{Act, Retention};
 
 use crate::cli::AccountArg;
 use crate::config::UsageError;
@@ -34,8 +34,8 @@ pub(crate) struct RetentionArgs {
 
 /// Does it.
 pub(crate) async fn run(args: RetentionArgs) -> anyhow::Result<()> {
-    let store = args.database.open_existing()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_existing().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let before = store.retention(account).await?;
     let retention = Retention::new(
         args.bodies.unwrap_or(before.bodies_days()),

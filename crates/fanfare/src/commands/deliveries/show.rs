@@ -3,7 +3,6 @@
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use store::Journal;
 use wire::DeliveryId;
 
 use super::DeliveryRow;
@@ -35,8 +34,8 @@ struct DeliveryDetail {
 }
 
 pub(super) async fn run(args: ShowArgs) -> anyhow::Result<()> {
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let found = store.delivery(account, args.delivery).await?;
     let detail = found.with_context(|| {
         format!("there is no delivery {}, or its participant has not been reached yet", args.delivery)

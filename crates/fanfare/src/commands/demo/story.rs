@@ -9,8 +9,7 @@ use hyper::Method;
 use jiff::ToSpan;
 use jiff::civil::{DateTime, Weekday, time};
 use serde_json::{Value, json};
-use store::{Chance, Clock, Inbox};
-use store_sqlite::SqliteStore;
+use store::{Chance, Clock, Store};
 use tokio::time::{Instant, sleep};
 use webinar::Zones;
 use wire::SourceId;
@@ -33,7 +32,7 @@ const STANDSTILL_MAX: Duration = Duration::from_secs(60);
 
 /// The demo on a running server.
 pub(super) struct Story {
-    store: SqliteStore,
+    store: Arc<dyn Store>,
     zones: Zones,
     address: SocketAddr,
     participants: u64,
@@ -50,7 +49,7 @@ struct Standing {
 }
 
 impl Story {
-    pub(super) fn new(store: SqliteStore, zones: Zones, address: SocketAddr, participants: u64) -> Story {
+    pub(super) fn new(store: Arc<dyn Store>, zones: Zones, address: SocketAddr, participants: u64) -> Story {
         let address = reachable(address);
         Story { store, zones, address, participants, wall: Duration::ZERO, cpu: Duration::ZERO }
     }
@@ -61,7 +60,7 @@ impl Story {
         say(&format!("Fanfare: one change of a webinar series becomes one signed webhook for each of {people}.\n"));
 
         say(&format!("1  An account, {} mangoes (paid plans) and their members, from CSV", MANGOES.len()));
-        let (account, key) = add_account(&self.store, "Demo school", ZONE).await?;
+        let (account, key) = add_account(&*self.store, "Demo school", ZONE).await?;
         let client = Client::new(self.address, key.reveal().to_owned());
         let mangoes = self.bring_members(&client).await?;
 

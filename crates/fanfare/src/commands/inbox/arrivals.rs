@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use store::{Arrivals, Inbox};
+use store::Arrivals;
 use wire::FanOutId;
 
 use crate::cli::{AccountArg, ListArgs};
@@ -30,8 +30,8 @@ pub(crate) struct ArrivalsArgs {
 }
 
 pub(super) async fn run(args: ArrivalsArgs) -> anyhow::Result<()> {
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let found = match args.fan_out {
         None => store.fan_outs_seen(account, LISTED).await?,
         Some(id) => {

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use store::{Inbox, MessageFilter};
-use store_sqlite::SqliteStore;
+use store::{MessageFilter, Store};
 use wire::AccountId;
 
 use super::labels::SourceLabels;
@@ -56,12 +55,12 @@ enum Whereto {
 }
 
 pub(super) async fn run(args: ExportArgs) -> anyhow::Result<()> {
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
-    let labels = SourceLabels::read(&store, account, &args.database).await?;
-    let filter = args.which.filter(&store, account, &labels).await?;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
+    let labels = SourceLabels::read(&*store, account, &args.database).await?;
+    let filter = args.which.filter(&*store, account, &labels).await?;
     let mut whereto = args.output.as_deref().map_or(Ok(Whereto::Stdout), create)?;
-    let exported = export(&store, account, filter, &mut whereto).await;
+    let exported = export(&*store, account, filter, &mut whereto).await;
     let exported = exported.and_then(|count| whereto.finish().map(|()| count));
     let count = exported.with_context(|| match &args.output {
         Some(path) => format!("cannot export to {}; what is there is not whole", path.display()),
@@ -72,7 +71,7 @@ pub(super) async fn run(args: ExportArgs) -> anyhow::Result<()> {
 }
 
 async fn export(
-    store: &SqliteStore,
+    store: &dyn Store,
     account: AccountId,
     filter: MessageFilter,
     whereto: &mut Whereto,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use store::{HandlerStanding, Runs};
+use store::HandlerStanding;
 
 use crate::cli::{AccountArg, ListArgs};
 use crate::database::{DatabaseArgs, the_account};
@@ -20,8 +20,8 @@ pub(crate) struct HandlersArgs {
 }
 
 pub(super) async fn run(args: HandlersArgs) -> anyhow::Result<()> {
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let rows: Vec<_> = store.handlers(account).await?.into_iter().map(HandlerRow::from).collect();
     let empty = "no handler yet; a server with [[handler]] in its settings file makes them known";
     output::print_list(args.output.format(), &rows, empty)

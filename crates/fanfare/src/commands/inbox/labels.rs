@@ -6,8 +6,7 @@ use anyhow::bail;
 use receiver::reading::{self, Reading};
 use receiver::{KeptHeaders, Source};
 use serde::Deserialize;
-use store::{Inbox, Message, MessageContent, MessageFilter};
-use store_sqlite::SqliteStore;
+use store::{Message, MessageContent, MessageFilter, Store};
 use wire::{AccountId, SourceId};
 
 use crate::config::UsageError;
@@ -41,7 +40,7 @@ struct SourceSettings {
 
 impl SourceLabels {
     pub(super) async fn read(
-        store: &SqliteStore,
+        store: &dyn Store,
         account: AccountId,
         database: &DatabaseArgs,
     ) -> anyhow::Result<SourceLabels> {
@@ -65,7 +64,7 @@ impl SourceLabels {
     }
 
     /// A source by its id or its name.
-    pub(super) async fn find(&self, store: &SqliteStore, account: AccountId, text: &str) -> anyhow::Result<SourceId> {
+    pub(super) async fn find(&self, store: &dyn Store, account: AccountId, text: &str) -> anyhow::Result<SourceId> {
         if let Ok(id) = text.parse() {
             return Ok(id);
         }
@@ -94,7 +93,7 @@ impl SourceLabels {
     /// The event of a message of a list, which has no body yet.
     pub(super) async fn event(
         &self,
-        store: &SqliteStore,
+        store: &dyn Store,
         account: AccountId,
         message: &Message,
     ) -> anyhow::Result<Option<String>> {

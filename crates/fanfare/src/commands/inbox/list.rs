@@ -2,7 +2,6 @@
 
 use clap::Args;
 use serde::Serialize;
-use store::Inbox;
 
 use super::labels::SourceLabels;
 use super::message::MessageJson;
@@ -27,14 +26,14 @@ pub(crate) struct MessageListArgs {
 }
 
 pub(super) async fn run(args: MessageListArgs) -> anyhow::Result<()> {
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
-    let labels = SourceLabels::read(&store, account, &args.database).await?;
-    let filter = args.which.filter(&store, account, &labels).await?;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
+    let labels = SourceLabels::read(&*store, account, &args.database).await?;
+    let filter = args.which.filter(&*store, account, &labels).await?;
     let found = args.limit.gather(async |after, limit| store.messages(account, filter, after, limit).await).await?;
     let mut rows = Vec::with_capacity(found.len());
     for message in found {
-        let event = labels.event(&store, account, &message).await?;
+        let event = labels.event(&*store, account, &message).await?;
         let source_name = labels.name(message.source);
         rows.push(MessageRow { message: message.into(), source_name, event });
     }

@@ -8,8 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
-use store::{Act, Audit, Clock, Inbox, MessageFilter, RunOrder, RunPiece, RunScope, RunStanding, Runs};
-use store_sqlite::SqliteStore;
+use store::{Act, Clock, MessageFilter, RunOrder, RunPiece, RunScope, RunStanding, Store};
 use wire::{AccountId, InboxMessageId};
 
 use super::labels::SourceLabels;
@@ -123,38 +122,29 @@ async fn begin(act: Act, scope: ScopeArgs, spacing: Duration, rest: RestArgs) ->
         let words = "that is everything there is: give a message, --state, --source, --from or --to, or say --all";
         return Err(UsageError(words.to_owned()).into());
     }
-    let store = rest.database.open_existing()?;
-    let account = the_account(&store, rest.account.account).await?.id;
-    let labels = SourceLabels::read(&store, account, &rest.database).await?;
-    let order = Order { act, account, scopes: scope.read(&store, account, &labels).await?, spacing };
-    let total = order.count(&store).await?;
+    let store = rest.database.open_existing().await?;
+    let account = the_account(&*store, rest.account.account).await?.id;
+    let labels = SourceLabels::read(&*store, account, &rest.database).await?;
+    let order = Order { act, account, scopes: scope.read(&*store, account, &labels).await?, spacing };
+    let total = order.count(&*store).await?;
     if total > 0 && !rest.yes && !order.is_wanted(total)? {
         output::say("nothing was changed");
         return Ok(());
     }
-    let obeyed = if total > 0 { order.obey(&store, total).await? } else { order.nothing() };
+    let obeyed = if total > 0 { order.obey(&*store, total).await? } else { order.nothing() };
     if rest.json {
         output::print_json(&obeyed)?;
     } else {
         output::print_line(&order.in_words(obeyed.runs, "were"));
     }
     if obeyed.runs > 0 && act == Act::RunsRerun {
-        output::say(if rest.database.is_served()? {
-            "The running server works them off; see how far it is with: fanfare inbox handlers"
-        } else {
-            "No server is running on this database; they begin with: fanfare serve"
-        });
+        output::say(&rest.database.served()?.says("fanfare inbox handlers"));
     }
     Ok(())
 }
 
 impl ScopeArgs {
-    async fn read(
-        self,
-        store: &SqliteStore,
-        account: AccountId,
-        labels: &SourceLabels,
-    ) -> anyhow::Result<Vec<RunScope>> {
+    async fn read(self, store: &dyn Store, account: AccountId, labels: &SourceLabels) -> anyhow::Result<Vec<RunScope>> {
         let handlers = match self.handler {
             Some(name) => vec![find_handler(store, account, &name).await?],
             None => store.handlers(account).await?.into_iter().map(|standing| standing.handler).collect(),
@@ -170,7 +160,7 @@ impl ScopeArgs {
 }
 
 impl Order {
-    async fn count(&self, store: &SqliteStore) -> anyhow::Result<u64> {
+    async fn count(&self, store: &dyn Store) -> anyhow::Result<u64> {
         let order = if self.act == Act::RunsDrop { RunOrder::CountDrop } else { RunOrder::Count };
         let (mut total, now) = (0, SystemClock.now());
         for scope in &self.scopes {
@@ -184,7 +174,7 @@ impl Order {
         Ok(total)
     }
 
-    async fn obey(&self, store: &SqliteStore, total: u64) -> anyhow::Result<Obeyed> {
+    async fn obey(&self, store: &dyn Store, total: u64) -> anyhow::Result<Obeyed> {
         let label = if self.act == Act::RunsDrop { "dropped" } else { "put in line" };
         let progress = Progress::start(label, total);
         let mut obeyed = self.nothing();
@@ -195,7 +185,7 @@ impl Order {
         Ok(obeyed)
     }
 
-    async fn obey_one(&self, store: &SqliteStore, scope: &RunScope, tell: impl Fn(u64)) -> anyhow::Result<u64> {
+    async fn obey_one(&self, store: &dyn Store, scope: &RunScope, tell: impl Fn(u64)) -> anyhow::Result<u64> {
         let start = SystemClock.now();
         let noting = store.noting(by_hand(self.account, self.act, object_of(scope)));
         let (mut runs, mut next) = (0, Some(0));
@@ -248,7 +238,7 @@ impl Order {
 }
 
 /// A handler by its name; a mistyped one is found among those there are.
-pub(super) async fn find_handler(store: &SqliteStore, account: AccountId, name: &str) -> anyhow::Result<String> {
+pub(super) async fn find_handler(store: &dyn Store, account: AccountId, name: &str) -> anyhow::Result<String> {
     let known = store.handlers(account).await?;
     if known.iter().any(|standing| standing.handler == name) {
         return Ok(name.to_owned());

@@ -2,8 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use store::{RunFilter, RunRecord, RunStanding, RunState, Runs};
-use store_sqlite::SqliteStore;
+use store::{RunFilter, RunRecord, RunStanding, RunState, Store};
 use wire::{AccountId, InboxMessageId};
 
 use super::orders::find_handler;
@@ -75,18 +74,18 @@ pub(super) async fn dead(args: DeadArgs) -> anyhow::Result<()> {
 }
 
 async fn list(args: SharedArgs, filter: RunFilter, empty: &str) -> anyhow::Result<()> {
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     if let Some(handler) = &filter.handler {
-        find_handler(&store, account, handler).await?;
+        find_handler(&*store, account, handler).await?;
     }
-    let rows = gather(&args.limit, &store, account, &filter).await?;
+    let rows = gather(&args.limit, &*store, account, &filter).await?;
     output::print_list(args.output.format(), &rows, empty)
 }
 
 async fn gather(
     limit: &LimitArg,
-    store: &SqliteStore,
+    store: &dyn Store,
     account: AccountId,
     filter: &RunFilter,
 ) -> anyhow::Result<Vec<RunRow>> {

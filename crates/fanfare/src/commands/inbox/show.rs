@@ -5,7 +5,7 @@ use clap::Args;
 use receiver::reading::{Person, Reading, SessionRead, WebinarEvent};
 use serde::Serialize;
 use serde_json::Value;
-use store::{Inbox, PAGE_SIZE_MAX, RunFilter, Runs};
+use store::{PAGE_SIZE_MAX, RunFilter};
 use wire::InboxMessageId;
 
 use super::labels::SourceLabels;
@@ -42,14 +42,14 @@ struct MessageDetail {
 }
 
 pub(super) async fn run(args: ShowArgs) -> anyhow::Result<()> {
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let found = store.message(account, args.message.as_u64()).await?;
     let mut message = found.with_context(|| format!("there is no message {}", args.message))?;
     let filter = RunFilter { message: Some(message.number), ..RunFilter::default() };
     let runs = store.runs(account, filter, None, PAGE_SIZE_MAX).await?.items;
     let runs: Vec<_> = runs.into_iter().map(RunRow::from).collect();
-    let labels = SourceLabels::read(&store, account, &args.database).await?;
+    let labels = SourceLabels::read(&*store, account, &args.database).await?;
     let (said, source_name) = (labels.reading(&message), labels.name(message.source));
     let reading = said.as_ref().map(|reading| without_body(reading.to_json(&message.body)));
     let body = BodyText::take(&mut message);

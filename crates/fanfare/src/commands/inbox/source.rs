@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use receiver::{Preset, Scheme, Source};
 use serde::Serialize;
-use store::{Act, Audit, Chance, Clock, Inbox, SourceKey, SourceRecord};
+use store::{Act, Chance, Clock, SourceKey, SourceRecord};
 use wire::SourceId;
 
 use crate::cli::{AccountArg, ListArgs};
@@ -101,8 +101,8 @@ pub(crate) async fn run(command: SourceCommand) -> anyhow::Result<()> {
 async fn create(args: SourceCreateArgs) -> anyhow::Result<()> {
     let keys = args.keys.read(args.preset)?;
     let name = Source::parse_name(&args.name)?;
-    let store = args.database.open_existing()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_existing().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let now = SystemClock.now();
     let id = SourceId::from_bytes((&SystemChance as &dyn Chance).id_bytes(now));
     let record = SourceRecord { id, account, name, preset: args.preset.to_string(), keys, created_at: now };
@@ -136,8 +136,8 @@ async fn replace_keys(args: SourceKeysArgs) -> anyhow::Result<()> {
     if given.is_empty() {
         return Err(UsageError("give --key whsec_…, once for each key, or set FANFARE_SOURCE_KEY".to_owned()).into());
     }
-    let store = args.database.open_existing()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_existing().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let missing = || format!("there is no source {}; fanfare inbox source list shows them", args.source);
     let known = store.source(args.source).await?.filter(|source| source.account == account).with_context(missing)?;
     let keys = checked(known.preset.parse()?, &given)?;
@@ -153,8 +153,8 @@ async fn replace_keys(args: SourceKeysArgs) -> anyhow::Result<()> {
 }
 
 async fn list(args: SourceListArgs) -> anyhow::Result<()> {
-    let store = args.database.open_to_read()?;
-    let account = the_account(&store, args.account.account).await?.id;
+    let store = args.database.open_to_read().await?;
+    let account = the_account(&*store, args.account.account).await?.id;
     let rows: Vec<SourceRow> = store.sources(account).await?.into_iter().map(SourceRow::from).collect();
     output::print_list(args.output.format(), &rows, "no source yet; make one with fanfare inbox source create")
 }

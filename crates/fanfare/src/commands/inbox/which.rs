@@ -2,8 +2,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use store::MessageFilter;
-use store_sqlite::SqliteStore;
+use store::{MessageFilter, Store};
 use wire::AccountId;
 
 use super::labels::SourceLabels;
@@ -29,7 +28,7 @@ impl WhichArgs {
 
     pub(super) async fn filter(
         &self,
-        store: &SqliteStore,
+        store: &dyn Store,
         account: AccountId,
         labels: &SourceLabels,
     ) -> anyhow::Result<MessageFilter> {

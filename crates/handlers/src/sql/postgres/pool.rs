@@ -1,13 +1,9 @@
 //! A few connections to one server, at most as many as the handler has runs at once.
 
-use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use receiver::HandlerRules;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::config::{Config, Host, SslMode};
 use tokio_postgres::{Client, NoTls};
@@ -137,21 +133,11 @@ fn tls(target: &PostgresTarget) -> Result<Option<MakeRustlsConnect>, String> {
     if is_local || target.config.get_ssl_mode() == SslMode::Disable {
         return Ok(None);
     }
+    let unreadable = |error| format!("certificate cannot be read: {error}; give a PEM file as \"file:PATH\"");
     let mut config = match &target.certificate {
-        Some(pem) => trusting(pem)?,
+        Some(pem) => egress::client_config_of_pem(pem).map_err(unreadable)?,
         None => egress::system_client_config().map_err(|error| error.to_string())?,
     };
     config.alpn_protocols = vec![b"postgresql".to_vec()];
     Ok(Some(MakeRustlsConnect::new(config)))
-}
-
-fn trusting(pem: &str) -> Result<ClientConfig, String> {
-    let unreadable =
-        |error: &dyn Display| format!("certificate cannot be read: {error}; give a PEM file as \"file:PATH\"");
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let certificate = certificate.map_err(|error| unreadable(&error))?;
-        roots.add(certificate).map_err(|error| unreadable(&error))?;
-    }
-    egress::client_config(roots).map_err(|error| unreadable(&error))
 }

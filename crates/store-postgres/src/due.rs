@@ -1,0 +1,101 @@
+//! When a lane is due: written wherever its work, its health or its owner's wish changes, read when lanes are claimed. "Now"
+//! is always the clock of leases, so that a node whose clock runs ahead puts no lane to sleep.
+
+use store::StoreResult;
+use wire::{AccountId, EndpointId};
+
+use crate::columns::{Id, LEASE_NOW, List, find, number, run, values};
+use crate::session::Session;
+
+/// When the lane `l` has something to do next, as of `now`, an expression: never while paused or ended, not before the end
+/// of a breaker's wait.
+pub(crate) fn next_due(now: &str) -> String {
+    format!(
+        "(select greatest(coalesce(l.open_until, 0), work.due_at)
+          from (select case
+              when exists (select 1 from fan_out as f
+                           where f.account = l.account and f.endpoint = l.endpoint and f.state = 'running') then {now}
+              else (select min(x.due_at) from exception as x
+                    where x.account = l.account and x.endpoint = l.endpoint and x.due_at is not null)
+          end as due_at) as work
+          where work.due_at is not null and l.health not in ('gone', 'disabled')
+          and (select e.switch from endpoint as e where e.account = l.account and e.endpoint = l.endpoint) = 'on')"
+    )
+}
+
+/// Holds lanes until the transaction ends, in the order of their keys: whoever changes anything of a lane that its owner may
+/// be committing to (fan-outs, rows of deliveries) does this first.
+pub(crate) async fn hold(session: &Session, account: AccountId, endpoints: &[EndpointId]) -> StoreResult<()> {
+    let sql = "select count(*) from (
+                   select from lane where account = $1 and endpoint = any($2) order by endpoint for no key update
+               ) as held";
+    find(session, sql, values![number(account), ids(endpoints)], |_| Ok(())).await.map(drop)
+}
+
+/// Holds all lanes of an account, as [`hold`] does: for what may concern any of them, such as an erasure.
+pub(crate) async fn hold_every(session: &Session, account: AccountId) -> StoreResult<()> {
+    let sql = "select count(*) from (
+                   select from lane where account = $1 order by endpoint for no key update
+               ) as held";
+    find(session, sql, values![number(account)], |_| Ok(())).await.map(drop)
+}
+
+/// Notes that lanes have more to do; `now` is the store's `lease_now`. One that has been due for longer keeps its place in
+/// the line, and nothing of it is written.
+pub(crate) async fn wake_all(
+    session: &Session,
+    account: AccountId,
+    endpoints: &[EndpointId],
+    now: Option<i64>,
+) -> StoreResult<()> {
+    hold(session, account, endpoints).await?;
+    run(session, &wake_sql(), values![now, number(account), ids(endpoints)]).await
+}
+
+pub(crate) fn wake_sql() -> String {
+    // `least` passes over nulls; a lane that is not to be worked on is not due, whatever it was.
+    let due = "case when next.due_at is null then null else least(next.due_at, l.due_at) end";
+    format!(
+        "with next as materialized (
+             select l.endpoint, {} as due_at from lane as l where l.account = $2 and l.endpoint = any($3))
+         update lane as l set due_at = {due} from next
+         where l.account = $2 and l.endpoint = next.endpoint and l.due_at is distinct from {due}",
+        next_due(LEASE_NOW)
+    )
+}
+
+/// Sets when lanes have something to do next; `now` is the store's `lease_now`. They are held already.
+pub(crate) async fn reschedule_all(
+    session: &Session,
+    account: AccountId,
+    endpoints: &[EndpointId],
+    now: Option<i64>,
+) -> StoreResult<()> {
+    run(session, &reschedule_sql(), values![now, number(account), ids(endpoints)]).await
+}
+
+pub(crate) fn reschedule_sql() -> String {
+    format!("update lane as l set due_at = {} where l.account = $2 and l.endpoint = any($3)", next_due(LEASE_NOW))
+}
+
+/// Tells lanes at work that their owner has given an order. They are held already.
+pub(crate) async fn signal_all(session: &Session, account: AccountId, endpoints: &[EndpointId]) -> StoreResult<()> {
+    let sql = "update lane set signal = signal + 1 where account = $1 and endpoint = any($2)";
+    run(session, sql, values![number(account), ids(endpoints)]).await
+}
+
+/// Forgets what an endpoint has done: its owner says that it is well again.
+pub(crate) async fn forgive(session: &Session, account: AccountId, endpoint: EndpointId) -> StoreResult<()> {
+    run(
+        session,
+        "update lane set health = 'healthy', failures = 0, slow_window = null, open_until = null,
+             failing_since = null, ended_since = null
+         where account = $1 and endpoint = $2",
+        values![number(account), endpoint.bytes()],
+    )
+    .await
+}
+
+fn ids(endpoints: &[EndpointId]) -> List<&[u8]> {
+    List(endpoints.iter().map(Id::bytes).collect())
+}
