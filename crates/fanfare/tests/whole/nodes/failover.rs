@@ -1,6 +1,9 @@
 //! A primary that dies and a standby that takes its place; and what a node says of replication at its start.
 
+use std::time::Duration;
+
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::cluster::{Cluster, STORE, Stop};
 use super::estate::Size;
@@ -38,6 +41,34 @@ async fn when_the_primary_dies_its_synchronous_standby_has_all_that_was_acknowle
     fleet.wait_until_all_is_done(&crm).await;
     fleet.judge(&standby, &crm, 3).await;
     assert!(fleet.node(0).lives() && fleet.node(1).lives());
+    fleet.stop().await;
+}
+
+/// Longer than a client waits for an answer, shorter than a node does.
+const GONE: Duration = Duration::from_secs(8);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_standby_that_commits_wait_for_is_gone_nothing_is_acknowledged_and_nothing_is_lost() {
+    const SIZE: Size = Size { members: 50, endpoints: 2, series: 4, per_second: None };
+    let (Some(primary), Some(crm)) = (Cluster::start().await, Cluster::start().await) else { return };
+    let standby = primary.standby().await;
+    primary.wait_for_the_standby().await;
+    let mut fleet = Fleet::start(&[primary.url()], &crm.crm(), SIZE).await;
+    fleet.load.publish_and_send(1, 10).await;
+
+    standby.stop(Stop::Fast).await;
+    let acknowledged = fleet.load.promises().acknowledged.len();
+    let load = fleet.load.clone();
+    let asking = tokio::spawn(async move { load.publish_and_send(1, 5).await });
+    sleep(GONE).await;
+    let promises = fleet.load.promises();
+    assert_eq!((promises.acknowledged.len(), promises.saves.len()), (acknowledged, 1), "nothing new is promised");
+    standby.resume().await;
+
+    asking.await.unwrap();
+    fleet.wait_until_all_is_done(&crm).await;
+    fleet.judge(&primary, &crm, 2).await;
+    assert!(fleet.node(0).lives());
     fleet.stop().await;
 }
 

@@ -115,6 +115,23 @@ impl Fleet {
     }
 }
 
+/// Lines of each log that a failed test shows.
+const LINES_SHOWN: usize = 40;
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for (number, node) in self.nodes.iter().enumerate() {
+            let told = node.server.as_ref().map(Server::told).unwrap_or_default();
+            let lines: Vec<&str> = told.lines().collect();
+            let shown = lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n");
+            eprintln!("node {number} has told at last:\n{shown}\n");
+        }
+    }
+}
+
 impl Node {
     async fn serve(&mut self) -> SocketAddr {
         let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--allow-target", "127.0.0.0/8"];
