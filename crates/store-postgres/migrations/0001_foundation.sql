@@ -501,13 +501,42 @@ create table message_seen (
     primary key (account, fingerprint)
 );
 
--- The sweep that takes old rows out of `message_seen`: see the SQLite store.
+-- The sweep that takes old rows out of an account's `message_seen`. They lie in the order of their hashes, so old ones are
+-- everywhere: a sweep walks through all of them.
 create table message_seen_sweep (
     account bigint primary key references account,
-    position bigint not null,
+    -- How far the sweep is; null while none is under way.
+    position bigint,
+    -- Keys of messages before this number go with the sweep; before `swept` they went with those before it.
     below bigint not null check (below >= swept),
-    swept bigint not null
+    swept bigint not null,
+    -- When it is to be looked at whether another one is worth it.
+    look_at bigint not null
 );
+create index message_seen_sweep_under_way on message_seen_sweep (account) where position is not null; -- going on
+
+-- The number of an account's first message that came at a time or later, found by halving: numbers rise with time, but for
+-- steps of clocks. Up to `newest` there may be numbers whose messages are gone.
+create function message_first_since(of_account bigint, time_ms bigint, newest bigint) returns bigint
+language plpgsql stable as $$
+declare
+    low bigint := 0;
+    high bigint := newest + 1;
+    middle bigint;
+    next_one record;
+begin
+    while low < high loop
+        middle := low + (high - low) / 2;
+        select number, received_at into next_one from message
+            where account = of_account and number >= middle order by number limit 1;
+        if found and next_one.received_at < time_ms then
+            low := next_one.number + 1;
+        else
+            high := middle;
+        end if;
+    end loop;
+    return low;
+end $$;
 
 -- Only messages that came more than once have a row.
 create table message_duplicate (

@@ -7,6 +7,9 @@ use wire::{AccountId, EndpointId};
 use crate::columns::{Id, LEASE_NOW, List, find, number, run, values};
 use crate::session::Session;
 
+/// The database's own clock, in milliseconds. It stands still within a statement.
+pub(crate) const DATABASE_NOW: &str = "(extract(epoch from statement_timestamp()) * 1000)::bigint";
+
 /// When the lane `l` has something to do next, as of `now`, an expression: never while paused or ended, not before the end
 /// of a breaker's wait.
 pub(crate) fn next_due(now: &str) -> String {

@@ -5,59 +5,57 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use provider::attempt::{FailureDetail, Phases, Reason};
-use store::{FailedAttempt, Lease, StoreResult};
+use store::{FailedAttempt, StoreResult};
 use tokio_postgres::Row;
 use wire::{AccountId, FanOutId};
 
 use crate::columns::{Columns, Id, List, list, millis, number, run, values};
 use crate::session::Session;
 
-/// Writes them, and the last as the endpoint's last failure.
-pub(crate) async fn save(session: &Session, lease: Lease, failures: &[FailedAttempt]) -> StoreResult<()> {
-    let Some(last) = failures.last() else { return Ok(()) };
-    let sql = "update lane set last_failure_at = $3, last_failure = $4 where account = $1 and endpoint = $2";
-    let (at, reason) = (millis(last.finished_at), last.detail.reason.as_str());
-    let noted = values![number(lease.account), lease.endpoint.bytes(), at, reason];
-    tokio::try_join!(insert(session, lease.account, failures), run(session, sql, noted)).map(drop)
-}
-
-async fn insert(session: &Session, account: AccountId, failures: &[FailedAttempt]) -> StoreResult<()> {
+/// Writes those of any accounts. What the endpoint of each is told of its last failure is not written here.
+pub(crate) async fn insert(session: &Session, failures: &[(AccountId, &FailedAttempt)]) -> StoreResult<()> {
+    if failures.is_empty() {
+        return Ok(());
+    }
     let kept = newest_of_each(failures);
+    let failed = || kept.iter().map(|(_, failed)| failed);
     let phase = |read: fn(&Phases) -> Option<Duration>| {
-        List(kept.iter().map(|failed| read(&failed.detail.phases).map(micros)).collect::<Vec<_>>())
+        List(failed().map(|failed| read(&failed.detail.phases).map(micros)).collect::<Vec<_>>())
     };
     run(
         session,
         "insert into attempt_failure (account, fan_out, participant, attempt, finished_at, dns, connect, tls, first_byte,
                                       total, reused, reason)
-         select $1, * from unnest($2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                                  $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[], $12::text[])
+         select * from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                              $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[], $12::text[])
          on conflict (account, fan_out, participant, attempt, finished_at, day) do update
          set dns = excluded.dns, connect = excluded.connect, tls = excluded.tls, first_byte = excluded.first_byte,
              total = excluded.total, reused = excluded.reused, reason = excluded.reason",
         values![
-            number(account),
-            List(kept.iter().map(|failed| failed.fan_out.bytes()).collect()),
-            List(kept.iter().map(|failed| failed.participant.cast_signed()).collect()),
-            List(kept.iter().map(|failed| i64::from(failed.attempt)).collect()),
-            List(kept.iter().map(|failed| millis(failed.finished_at)).collect()),
+            List(kept.iter().map(|(account, _)| number(*account)).collect()),
+            List(failed().map(|failed| failed.fan_out.bytes()).collect()),
+            List(failed().map(|failed| failed.participant.cast_signed()).collect()),
+            List(failed().map(|failed| i64::from(failed.attempt)).collect()),
+            List(failed().map(|failed| millis(failed.finished_at)).collect()),
             phase(|phases| phases.dns),
             phase(|phases| phases.connect),
             phase(|phases| phases.tls),
             phase(|phases| phases.first_byte),
             phase(|phases| Some(phases.total)),
-            List(kept.iter().map(|failed| failed.detail.phases.reused).collect()),
-            List(kept.iter().map(|failed| failed.detail.reason.as_str()).collect()),
+            List(failed().map(|failed| failed.detail.phases.reused).collect()),
+            List(failed().map(|failed| failed.detail.reason.as_str()).collect()),
         ],
     )
     .await
 }
 
 /// One statement may not write a row twice.
-fn newest_of_each(failures: &[FailedAttempt]) -> Vec<&FailedAttempt> {
+fn newest_of_each<'a>(failures: &[(AccountId, &'a FailedAttempt)]) -> Vec<(AccountId, &'a FailedAttempt)> {
     let mut seen = HashSet::new();
-    let key = |failed: &FailedAttempt| (failed.fan_out, failed.participant, failed.attempt, failed.finished_at);
-    failures.iter().rev().filter(|failed| seen.insert(key(failed))).collect()
+    let key = |(account, failed): &(AccountId, &FailedAttempt)| {
+        (*account, failed.fan_out, failed.participant, failed.attempt, failed.finished_at)
+    };
+    failures.iter().rev().filter(|failed| seen.insert(key(failed))).copied().collect()
 }
 
 /// A failure that is kept: whose, of which attempt, when it ended, and why.

@@ -4,13 +4,25 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use store::{StoreError, StoreResult};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 /// The answers to a batch, in its order; or one failure of all of them.
 pub(crate) type Answers<T> = Pin<Box<dyn Future<Output = StoreResult<Vec<StoreResult<T>>>> + Send>>;
 type Asked<Q, T> = (Q, oneshot::Sender<StoreResult<T>>);
+
+/// How long a batch waits for company. Where the last one began longer ago, nothing waits.
+pub(crate) struct Linger<Q> {
+    /// From the beginning of one batch to that of the next.
+    pub(crate) apart: Duration,
+    /// A batch of this weight waits for nothing more.
+    pub(crate) enough: usize,
+    /// What something weighs.
+    pub(crate) weigh: fn(&Q) -> usize,
+}
 
 /// Gathers what is asked, and has it written together.
 pub(crate) struct Gathering<Q, T> {
@@ -20,6 +32,7 @@ pub(crate) struct Gathering<Q, T> {
     batch_max: usize,
     /// Writes that may wait for the next one.
     waiting_max: usize,
+    linger: Arc<Linger<Q>>,
 }
 
 impl<Q: Send + 'static, T: Send + 'static> Gathering<Q, T> {
@@ -29,7 +42,13 @@ impl<Q: Send + 'static, T: Send + 'static> Gathering<Q, T> {
         waiting_max: usize,
         write: impl Fn(Vec<Q>) -> Answers<T> + Send + Sync + 'static,
     ) -> Gathering<Q, T> {
-        Gathering { waiting: OnceLock::new(), write: Arc::new(write), batch_max, waiting_max }
+        let linger = Arc::new(Linger { apart: Duration::ZERO, enough: usize::MAX, weigh: |_| 1 });
+        Gathering { waiting: OnceLock::new(), write: Arc::new(write), batch_max, waiting_max, linger }
+    }
+
+    /// The same whose batches wait for company.
+    pub(crate) fn lingering(self, linger: Linger<Q>) -> Gathering<Q, T> {
+        Gathering { linger: Arc::new(linger), ..self }
     }
 
     /// Waits in line, then for the disk.
@@ -53,7 +72,7 @@ impl<Q: Send + 'static, T: Send + 'static> Gathering<Q, T> {
     fn line(&self) -> &mpsc::Sender<Asked<Q, T>> {
         self.waiting.get_or_init(|| {
             let (sender, line) = mpsc::channel(self.waiting_max);
-            tokio::spawn(serve(line, self.write.clone(), self.batch_max));
+            tokio::spawn(serve(line, self.write.clone(), self.batch_max, self.linger.clone()));
             sender
         })
     }
@@ -63,10 +82,13 @@ async fn serve<Q, T>(
     mut line: mpsc::Receiver<Asked<Q, T>>,
     write: Arc<dyn Fn(Vec<Q>) -> Answers<T> + Send + Sync>,
     batch_max: usize,
+    linger: Arc<Linger<Q>>,
 ) {
-    let mut batch = Vec::with_capacity(batch_max);
-    while line.recv_many(&mut batch, batch_max).await > 0 {
-        let (asked, replies): (Vec<Q>, Vec<_>) = batch.drain(..).unzip();
+    let mut until = Instant::now();
+    while let Some(first) = line.recv().await {
+        let batch = gather(first, &mut line, batch_max, &linger, until).await;
+        until = Instant::now() + linger.apart;
+        let (asked, replies): (Vec<Q>, Vec<_>) = batch.into_iter().unzip();
         match write(asked).await {
             Ok(answers) => {
                 for (reply, answer) in replies.into_iter().zip(answers) {
@@ -81,6 +103,25 @@ async fn serve<Q, T>(
             }
         }
     }
+}
+
+/// What waits, and what comes until there is enough of it.
+async fn gather<Q, T>(
+    first: Asked<Q, T>,
+    line: &mut mpsc::Receiver<Asked<Q, T>>,
+    batch_max: usize,
+    linger: &Linger<Q>,
+    until: Instant,
+) -> Vec<Asked<Q, T>> {
+    let mut weight = (linger.weigh)(&first.0);
+    let mut batch = vec![first];
+    while batch.len() < batch_max && weight < linger.enough {
+        // One whose time is over takes only what is there.
+        let Ok(Some(next)) = timeout_at(until, line.recv()).await else { break };
+        weight += (linger.weigh)(&next.0);
+        batch.push(next);
+    }
+    batch
 }
 
 /// Each of a failed batch gets the reason of all.

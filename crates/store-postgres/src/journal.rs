@@ -104,18 +104,6 @@ pub(crate) async fn delivery(
 }
 
 /// Every record of one delivery that the log still has, first attempt first.
-pub(crate) async fn entries_of(
-    session: &Session,
-    account: AccountId,
-    id: FanOutId,
-    participant: u64,
-) -> StoreResult<Vec<Entry>> {
-    match fan_out(session, account, id).await? {
-        Some(fan_out) => logged_entries(session, account, fan_out, participant).await,
-        None => Ok(Vec::new()),
-    }
-}
-
 async fn logged_entries(
     session: &Session,
     account: AccountId,

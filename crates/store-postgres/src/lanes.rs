@@ -1,40 +1,99 @@
-//! Not built yet.
-#![allow(unused_variables, unused_imports)]
+//! Lanes in SQL: claiming, and the frozen audience page by page. Leases run on the database's clock, so that nodes need not
+//! agree on the time. Holding and giving back is in `lanes/leases.rs`, what there is to do in `lanes/work.rs`, what is due
+//! again in `lanes/retries.rs`, committing outcomes in `settle`.
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use jiff::Timestamp;
-use jiff::civil::Date;
-use provider::frontier::Place;
-use receiver::*;
+mod hold;
+mod leases;
+mod retries;
+mod work;
+
 use std::sync::Arc;
 use std::time::Duration;
-use store::*;
-use webinar::*;
-use wire::*;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use provider::frontier::Place;
+use store::{Due, FanOut, LaneWork, Lanes, Lease, Member, Room, Settled, Settlement, StoreError, StoreResult};
+use tokio::sync::Mutex;
+use tokio_postgres::Row;
+use wire::{AccountId, FanOutId, NodeId};
 
 use crate::PostgresStore;
+use crate::columns::{Columns, Id, LEASE_NOW, List, ParticipantReader, find, list, number, values};
+use crate::session::Pool;
+use crate::settle::{Settling, last_failure};
+
+pub(crate) use hold::{Crossing, Held, Standing, hold};
+pub(crate) use work::{audience_of, audience_of_event};
+
+use leases::{Releasing, Renewing};
+
+/// What the lanes of a process do together.
+pub(crate) struct Together {
+    pub(crate) settling: Settling,
+    renewing: Renewing,
+    releasing: Releasing,
+    /// One lane at a time counts audiences, so that the many lanes of one save do not all count the same people.
+    counting: Mutex<()>,
+}
+
+impl Together {
+    pub(crate) fn new(pool: &Pool) -> Together {
+        Together {
+            settling: Settling::new(pool.clone()),
+            renewing: leases::renewing(pool.clone()),
+            releasing: leases::releasing(pool.clone()),
+            counting: Mutex::new(()),
+        }
+    }
+}
+
+/// A lane that another node is claiming, or that is being committed to, is passed over: it is looked at again soon.
+pub(crate) fn claim_sql() -> String {
+    format!(
+        "with due as materialized (
+             select account, endpoint, due_at from lane
+             where due_at <= {LEASE_NOW} and (lease_until is null or lease_until <= {LEASE_NOW})
+             and account <> all($5)
+             order by due_at, account, endpoint limit $4 for no key update skip locked)
+         update lane as l set owner = $2, lease_until = {LEASE_NOW} + $3, epoch = l.epoch + 1
+         from due where l.account = due.account and l.endpoint = due.endpoint
+         returning l.account, l.endpoint, l.epoch, due.due_at"
+    )
+}
 
 #[async_trait]
 impl Lanes for PostgresStore {
     async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, room: Room) -> StoreResult<Vec<Lease>> {
-        Err(StoreError::broken("not built yet"))
+        let full: Vec<i64> = room.full_accounts.iter().map(|account| number(*account)).collect();
+        let (owner, lanes) = (owner.as_bytes().as_slice(), room.lanes as i64);
+        let values = values![self.lease_now(now), owner, span(lease_for), lanes, List(full)];
+        let read = |row: &Row| {
+            let lease = Lease { account: row.account(0)?, endpoint: row.id(1)?, epoch: row.count(2)? };
+            Ok((row.value::<i64>(3)?, lease))
+        };
+        // A transaction by itself, which writes nothing where nothing is due.
+        let mut claimed = list(&self.session().await?, &claim_sql(), values, read).await?;
+        // What an update returns comes in no certain order.
+        claimed.sort_by_key(|(due_at, lease)| (*due_at, lease.account, lease.endpoint));
+        Ok(claimed.into_iter().map(|(_, lease)| lease).collect())
     }
 
     async fn renew(&self, lease: Lease, now: Timestamp, lease_for: Duration) -> StoreResult<()> {
-        Err(StoreError::broken("not built yet"))
+        leases::renew(&self.together.renewing, lease, (self.lease_now(now), lease_for)).await
     }
 
     async fn release(&self, lease: Lease, now: Timestamp) -> StoreResult<()> {
-        Err(StoreError::broken("not built yet"))
+        leases::release(&self.together.releasing, lease, (self.lease_now(now), now)).await
     }
 
     async fn work(&self, lease: Lease) -> StoreResult<LaneWork> {
-        Err(StoreError::broken("not built yet"))
+        work::work(self, lease).await
     }
 
     async fn fan_out(&self, account: AccountId, id: FanOutId) -> StoreResult<Option<FanOut>> {
-        Err(StoreError::broken("not built yet"))
+        let session = self.session().await?;
+        find(&session, &work::fan_out_sql(), values![number(account), id.bytes()], work::read_fan_out).await
     }
 
     async fn audience_page(
@@ -44,14 +103,23 @@ impl Lanes for PostgresStore {
         after: Place,
         limit: usize,
     ) -> StoreResult<Vec<Member>> {
-        Err(StoreError::broken("not built yet"))
+        let session = self.session().await?;
+        let audience = audience_of(&session, account, fan_out).await?.ok_or(StoreError::Missing("the fan-out"))?;
+        audience.page(&session, after, limit, &mut ParticipantReader::new(&self.zones)).await
     }
 
     async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Due> {
-        Err(StoreError::broken("not built yet"))
+        let session = self.session().await?;
+        retries::due_retries(&session, lease, (self.lease_now(now), limit), &self.zones).await
     }
 
     async fn settle(&self, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled> {
-        Err(StoreError::broken("not built yet"))
+        let now = last_failure(&settlement).and_then(|at| self.lease_now(at));
+        self.together.settling.settle(lease, settlement, now).await
     }
+}
+
+/// A duration in milliseconds.
+fn span(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

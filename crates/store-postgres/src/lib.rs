@@ -27,6 +27,7 @@ mod lanes;
 mod migrate;
 mod notices;
 mod open;
+mod outcome;
 mod replays;
 mod replication;
 mod roster;
@@ -35,6 +36,7 @@ mod runs;
 mod sealing;
 mod secrets;
 mod session;
+mod settle;
 mod subscriptions;
 mod upkeep;
 
@@ -52,6 +54,7 @@ pub use replication::{Finding, Severity};
 pub use sealing::sealing_keys;
 
 use dedupe::Accepting;
+use lanes::Together;
 use session::{Pool, Session};
 
 /// A database on a PostgreSQL server. Cheap to clone.
@@ -63,6 +66,8 @@ pub struct PostgresStore {
     vault: Vault,
     window: DedupeWindow,
     accepting: Arc<Accepting>,
+    /// What all its lanes do in one transaction.
+    together: Arc<Together>,
     /// By which clock leases run.
     lease_clock: LeaseClock,
     /// What is kept beside each write that changes something.
@@ -110,8 +115,9 @@ impl PostgresStore {
         let statements = Arc::new(AtomicU64::new(0));
         let pool = Pool::new(address, statements.clone())?;
         let accepting = Arc::new(Accepting::new(pool.clone()));
+        let together = Arc::new(Together::new(&pool));
         let (window, lease_clock) = (DedupeWindow::default(), LeaseClock::Database);
-        Ok(PostgresStore { pool, zones, vault, window, accepting, lease_clock, note: None, statements })
+        Ok(PostgresStore { pool, zones, vault, window, accepting, together, lease_clock, note: None, statements })
     }
 
     /// The same store that recognises repetitions for so long.

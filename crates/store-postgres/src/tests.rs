@@ -1,14 +1,20 @@
 //! Tests of the store: the contract every store owes, and what is PostgreSQL's own. They need a server, which
 //! `TEST_DATABASE_URL` names (scripts/with-postgres starts one), and say so where there is none.
 
+mod accepting;
+mod audience;
+mod concurrency;
 mod contract;
+mod sealing;
+mod running;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use store::{Chance, SealingKey, Vault};
 use tokio::runtime::Runtime;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 use webinar::Zones;
 
 use crate::{Address, LeaseClock, PostgresStore};
@@ -40,6 +46,14 @@ impl TestDatabase {
 
     pub(crate) fn address(&self) -> Address {
         address_of(&self.name)
+    }
+
+    /// A connection past the store.
+    pub(crate) async fn client(&self) -> Client {
+        let mut config = server().unwrap().parse::<Config>().unwrap();
+        let (client, connection) = config.dbname(&self.name).connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
     }
 
     /// A store on it whose leases run by the clock of the test.
@@ -88,6 +102,16 @@ fn apart(work: impl Future<Output = ()> + Send) {
     std::thread::scope(|scope| {
         scope.spawn(|| Runtime::new().unwrap().block_on(work)).join().unwrap();
     });
+}
+
+/// Waits until something is so, and no longer than anything here may take.
+pub(crate) async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let asking = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asking).await.unwrap_or_else(|_| panic!("not in time: {what}"));
 }
 
 /// A vault of these keys, the first in use.
