@@ -14,7 +14,7 @@ const WARNING: &str = "async replication";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_primary_dies_its_synchronous_standby_has_all_that_was_acknowledged_and_the_nodes_find_it() {
-    const SIZE: Size = Size { members: 100, endpoints: 3, series: 40, per_second: Some(20) };
+    const SIZE: Size = Size { members: 20, endpoints: 3, series: 40, per_second: Some(40) };
     let (Some(primary), Some(crm)) = (Cluster::start().await, Cluster::start().await) else { return };
     let standby = primary.standby().await;
     primary.wait_for_the_standby().await;

@@ -182,6 +182,8 @@ impl Load {
                 };
                 match answer {
                     Answer::Kept(_) => return,
+                    // Two requests of one save have met, of which the other was kept, or will be: asked again, a node sees it.
+                    Answer::Refused(409, told) if told["code"] == "version_conflict" => {}
                     // It says what is wrong with the request, and would say it again.
                     Answer::Refused(status @ (400..=499 | 500), told) => panic!("refused: {status} {told}"),
                     Answer::Refused(..) | Answer::Silence => {
