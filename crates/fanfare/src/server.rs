@@ -59,7 +59,7 @@ pub(crate) struct Server {
     handlers: Option<JoinHandle<()>>,
     has_disk_failed: bool,
     janitor: JoinHandle<()>,
-    passing_on: Option<JoinHandle<()>>,
+    attending: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -69,7 +69,7 @@ impl Server {
         let is_ready = Arc::new(AtomicBool::new(true));
         let (stop, stopped) = watch::channel(false);
         let asked = Hints::default();
-        let (working, passing_on) = parts.engine.hints(&asked, stopped.clone());
+        let (working, attending) = parts.engine.attend(&asked, stopped.clone());
 
         let egress = way_out(&parts)?;
         let half = match &parts.receiving {
@@ -122,7 +122,7 @@ impl Server {
             http,
             lanes: lanes.map(tokio::spawn),
             janitor,
-            passing_on: passing_on.map(tokio::spawn),
+            attending: attending.map(tokio::spawn),
             replays: replays.map(tokio::spawn),
             handlers: half.map(|half| tokio::spawn(half.supervisor.run(DRAIN_TIME))),
             has_disk_failed: false,
@@ -170,7 +170,7 @@ impl Server {
         let janitor = self.janitor.await.context("the janitor has failed");
         let replays = ended(self.replays.take(), "the replays have failed").await;
         let handlers = ended(self.handlers.take(), "the handlers have failed").await;
-        let passing_on = ended(self.passing_on.take(), "the hints have failed").await;
+        let attending = ended(self.attending.take(), "what runs beside the others has failed").await;
         let http = match self.http.is_finished() {
             // How it ended has been told already.
             true => Ok(()),
@@ -178,7 +178,7 @@ impl Server {
         };
         // Whatever failed before, what is acknowledged belongs into the file.
         let finished = self.engine.finish().await;
-        lanes.and(replays).and(handlers).and(janitor).and(passing_on).and(http).and(finished)
+        lanes.and(replays).and(handlers).and(janitor).and(attending).and(http).and(finished)
     }
 }
 

@@ -141,7 +141,8 @@ pub(crate) fn count_sql(teams: usize, excluded: usize) -> String {
     )
 }
 
-/// One branch for each team, in order of participant, so that they are merged rather than sorted.
+/// One branch for each team, in order of participant, so that they are merged rather than sorted. To the last column in the
+/// order of the primary key: another index also has people in order, but those of all teams.
 fn branches(teams: usize, excluded: usize, limit: &str) -> String {
     let unless_excluded = unless_excluded(excluded);
     let branch = |nth| {
@@ -149,7 +150,7 @@ fn branches(teams: usize, excluded: usize, limit: &str) -> String {
             "(select m.participant from membership as m
               where m.account = $1 and m.team = ($4::bytea[])[{nth}] and m.participant > $3
               and m.joined <= $2 and (m.ended is null or m.ended > $2){unless_excluded}
-              order by m.participant{limit})"
+              order by m.participant, m.joined{limit})"
         )
     };
     (1..=teams).map(branch).collect::<Vec<_>>().join(" union all ")

@@ -170,3 +170,101 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::tests::TestDatabase;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// What a node asks and is asked, and the task between.
+    struct Node {
+        asked: Hints,
+        working: Hints,
+        stop: watch::Sender<bool>,
+        task: tokio::task::JoinHandle<()>,
+    }
+
+    impl Node {
+        fn start(address: Address) -> Node {
+            let (asked, working, (stop, stopped)) = (Hints::default(), Hints::default(), watch::channel(false));
+            let task = tokio::spawn(pass_hints_on(address, asked.clone(), working.clone(), stopped));
+            Node { asked, working, stop, task }
+        }
+
+        /// Waits until it listens, which pokes everything.
+        async fn listens(&self) {
+            for (kind, hint) in self.working.kinds() {
+                poked(hint).await.unwrap_or_else(|_| panic!("{kind}"));
+            }
+        }
+    }
+
+    async fn poked(hint: &Notify) -> Result<(), tokio::time::error::Elapsed> {
+        timeout(PATIENCE, hint.notified()).await
+    }
+
+    fn is_poked(hint: &Notify) -> bool {
+        futures_util::FutureExt::now_or_never(hint.notified()).is_some()
+    }
+
+    #[tokio::test]
+    async fn what_one_node_is_asked_every_node_hears_of_and_of_nothing_else() {
+        let Some(database) = TestDatabase::new() else { return };
+        let nodes = [Node::start(database.address()), Node::start(database.address())];
+        for node in &nodes {
+            node.listens().await;
+        }
+        nodes[0].asked.runs.notify_one();
+        for node in &nodes {
+            poked(&node.working.runs).await.unwrap();
+            assert!(!is_poked(&node.working.lanes) && !is_poked(&node.working.replays));
+        }
+        for node in nodes {
+            node.stop.send_replace(true);
+            timeout(PATIENCE, node.task).await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_lost_is_made_anew_and_meanwhile_this_node_hears_itself() {
+        let Some(database) = TestDatabase::new() else { return };
+        let nodes = [Node::start(database.address()), Node::start(database.address())];
+        for node in &nodes {
+            node.listens().await;
+        }
+        let session = database.store().session().await.unwrap();
+        let sql = "select pg_terminate_backend(pid) from pg_stat_activity
+                   where query = 'listen fanfare' and datname = current_database()";
+        session.execute_all(sql).await.unwrap();
+        nodes[0].asked.lanes.notify_one();
+        timeout(Duration::from_secs(1), nodes[0].working.lanes.notified()).await.expect("at once");
+        for node in &nodes {
+            node.listens().await;
+        }
+        nodes[1].asked.replays.notify_one();
+        poked(&nodes[0].working.replays).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn behind_a_pooler_by_the_transaction_a_node_hears_itself() {
+        let address: Address = "postgres://nobody@127.0.0.1:1/none?pooler=transaction".parse().unwrap();
+        let node = Node::start(address);
+        node.asked.lanes.notify_one();
+        poked(&node.working.lanes).await.unwrap();
+        assert!(!is_poked(&node.working.runs));
+    }
+
+    #[test]
+    fn kinds_that_are_not_known_are_passed_over() {
+        let hints = Hints::default();
+        hints.poke("colours runs  lanes");
+        assert_eq!(hints.kinds().map(|(_, hint)| is_poked(hint)), [true, false, true]);
+        let news = News::default();
+        [2, 0, 2].into_iter().for_each(|kind| news.add(kind));
+        assert_eq!([news.take(&hints), news.take(&hints)], ["lanes runs", ""]);
+    }
+}

@@ -28,6 +28,7 @@ mod migrate;
 mod notices;
 mod open;
 mod outcome;
+mod partitions;
 mod replays;
 mod replication;
 mod roster;
@@ -50,6 +51,7 @@ use webinar::Zones;
 
 pub use hints::{Hints, pass_hints_on};
 pub use open::{Address, AddressError, OpenError};
+pub use partitions::PartitionsKept;
 pub use replication::{Finding, Severity};
 pub use sealing::sealing_keys;
 
@@ -152,11 +154,7 @@ impl PostgresStore {
 
     /// `now` for the clock of leases: null where the database is to look at its own.
     fn lease_now(&self, now: Timestamp) -> Option<i64> {
-        match self.lease_clock {
-            LeaseClock::Database => None,
-            #[cfg(test)]
-            LeaseClock::Caller => Some(columns::millis(now)),
-        }
+        (self.lease_clock != LeaseClock::Database).then(|| columns::millis(now))
     }
 }
 

@@ -8,6 +8,9 @@ use crate::PostgresStore;
 use crate::columns::{Columns, list, values};
 use crate::open::Preparing;
 
+#[cfg(test)]
+mod tests;
+
 /// Clocks kept by NTP are milliseconds apart. Signatures tell the time of the node, leases that of the database.
 const CLOCKS_APART_MS_MAX: u64 = 2_000;
 /// The oldest version that PostgreSQL's own project still mends.
@@ -197,7 +200,8 @@ fn of_connections(facts: &Facts) -> Option<String> {
     (connections_wanted > connections_max).then(|| {
         format!(
             "this node may open {connections_wanted} connections, but the server lets its role have {connections_max}: \
-             under load, requests would be refused; lower connections= in the address, or raise max_connections"
+             under load, requests would be refused; lower connections= in the address, or raise max_connections and the \
+             limits of the role and the database"
         )
     })
 }
@@ -222,77 +226,4 @@ fn of_standbys(facts: &Facts) -> Option<Finding> {
         (false, 1..) => return None,
     };
     Some(Finding { severity, text: text.to_owned() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A server with a synchronous standby, and nothing to say of it.
-    fn sound() -> Facts {
-        Facts {
-            synchronous_commit: "on".to_owned(),
-            synchronous_standby_names: "FIRST 1 (second)".to_owned(),
-            followers: 1,
-            has_fsync: true,
-            has_full_page_writes: true,
-            version_number: 150_004,
-            connections_max: 97,
-            connections_wanted: 17,
-            clocks: Clocks::ServerAhead { by_ms: 2_000 },
-        }
-    }
-
-    fn told(facts: &Facts) -> Vec<(Severity, String)> {
-        findings(facts).into_iter().map(|finding| (finding.severity, finding.text)).collect()
-    }
-
-    #[test]
-    fn of_a_sound_server_there_is_nothing_to_say() {
-        assert_eq!(told(&sound()), []);
-        assert_eq!(told(&Facts { version_number: 140_000, connections_wanted: 97, ..sound() }), []);
-        for waits in ["remote_apply", "remote_write"] {
-            assert_eq!(told(&Facts { synchronous_commit: waits.to_owned(), ..sound() }), [], "{waits}");
-        }
-    }
-
-    #[test]
-    fn each_thing_that_may_lose_what_was_acknowledged_is_a_warning_with_its_mend() {
-        let text = |text: &str| text.to_owned();
-        for (facts, means, mend) in [
-            (
-                Facts { synchronous_standby_names: text(""), ..sound() },
-                "lost at a failover",
-                "synchronous_standby_names",
-            ),
-            (Facts { synchronous_commit: text("off"), ..sound() }, "when the server crashes", "set it to on"),
-            (Facts { synchronous_commit: text("local"), ..sound() }, "no standby is waited for", "set it to on"),
-            (Facts { has_fsync: false, ..sound() }, "a power failure loses", "postgresql.conf"),
-            (Facts { has_full_page_writes: false, ..sound() }, "full_page_writes is off", "postgresql.conf"),
-            (Facts { followers: 0, ..sound() }, "nothing is acknowledged", "start one"),
-            (Facts { version_number: 130_014, ..sound() }, "PostgreSQL 13", "use 14 or newer"),
-            (Facts { connections_max: 16, ..sound() }, "may open 17 connections", "lower connections="),
-            (Facts { clocks: Clocks::ServerBehind { by_ms: 2_100 }, ..sound() }, "2.1 s behind this node's", "NTP"),
-            (Facts { clocks: Clocks::ServerAhead { by_ms: 61_000 }, ..sound() }, "61.0 s ahead of this", "NTP"),
-        ] {
-            let [(Severity::Warning, said)] = told(&facts).try_into().unwrap() else { panic!("no warning: {facts:?}") };
-            assert!(said.contains(means) && said.contains(mend) && !said.contains('\n'), "{said}");
-        }
-    }
-
-    #[test]
-    fn a_server_alone_is_remarked_on_and_no_warning() {
-        let alone = Facts { synchronous_standby_names: String::new(), followers: 0, ..sound() };
-        let [(Severity::Remark, said)] = told(&alone).try_into().unwrap() else { panic!("a remark") };
-        assert!(said.contains("no standby"), "{said}");
-        // With no standby to wait for, `local` is the same as `on`.
-        assert_eq!(told(&Facts { synchronous_commit: "local".to_owned(), ..alone }).len(), 1);
-    }
-
-    #[test]
-    fn how_long_the_question_took_is_no_difference_of_clocks() {
-        assert_eq!(Clocks::compare(1_000, 5_000, 9_000), Clocks::ServerAhead { by_ms: 0 });
-        assert_eq!(Clocks::compare(1_000, 9_500, 9_000), Clocks::ServerAhead { by_ms: 500 });
-        assert_eq!(Clocks::compare(1_000, 400, 9_000), Clocks::ServerBehind { by_ms: 600 });
-    }
 }

@@ -5,8 +5,8 @@ mod accepting;
 mod audience;
 mod concurrency;
 mod contract;
-mod sealing;
 mod running;
+mod sealing;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

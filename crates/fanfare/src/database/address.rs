@@ -64,7 +64,7 @@ fn with_tls(address: Address, authorities: Option<&str>) -> Result<Address, Post
     })
 }
 
-/// Why a database was not opened, with the mend where the reason is a certificate.
+/// Why a database was not opened, with the mend where the reason is a certificate or a pooler.
 pub(crate) fn told_with_mend(error: OpenError) -> anyhow::Error {
     let OpenError::Unreachable { database, reason } = error else { return error.into() };
     if reason.contains("certificate") {
@@ -73,6 +73,9 @@ pub(crate) fn told_with_mend(error: OpenError) -> anyhow::Error {
              ?sslrootcert=FILE, or, where nobody else reaches the network between, connect in the clear with \
              ?sslmode=disable"
         );
+    }
+    if reason.contains("startup parameter") {
+        return anyhow::anyhow!("{database} cannot be opened: {reason}; behind PgBouncer, add ?pooler=transaction");
     }
     OpenError::Unreachable { database, reason }.into()
 }

@@ -56,12 +56,14 @@ fn authorities_are_read_from_a_file_that_must_be_one_of_authorities() {
 }
 
 #[test]
-fn a_certificate_nobody_vouches_for_is_told_with_its_mend() {
+fn a_certificate_nobody_vouches_for_and_a_pooler_are_told_with_their_mend() {
     let error = |reason: &str| store_postgres::OpenError::Unreachable {
         database: "postgres://db:5432/fanfare".to_owned(),
         reason: reason.to_owned(),
     };
     let told = told_with_mend(error("invalid peer certificate: UnknownIssuer")).to_string();
     assert!(told.contains("sslrootcert=FILE") && told.contains("postgres://db:5432/fanfare"), "{told}");
+    let told = told_with_mend(error("unsupported startup parameter: options")).to_string();
+    assert!(told.contains("pooler=transaction"), "{told}");
     assert!(!told_with_mend(error("connection refused")).to_string().contains("sslrootcert"));
 }

@@ -9,6 +9,12 @@ const TRIES_MAX: usize = 3_000;
 /// Announces one webinar to two people at two URLs of the server itself: one accepts, one refuses.
 pub(crate) fn announced() -> (World, Serving, String) {
     let world = World::new();
+    let (serving, event) = announced_in(&world);
+    (world, serving, event)
+}
+
+/// The same in this world; the server and the event.
+pub(crate) fn announced_in(world: &World) -> (Serving, String) {
     let (_, key) = world.create_account();
     let serving = world.serve_with(&["--allow-target", "127.0.0.0/8"]);
     let mango = serving.create_mango(&key);
@@ -29,7 +35,7 @@ pub(crate) fn announced() -> (World, Serving, String) {
     });
     let saved = serving.call(&key, "/api/v1/webinars", &webinar);
     let event = saved["event"]["id"].as_str().unwrap().to_owned();
-    (world, serving, event)
+    (serving, event)
 }
 
 pub(crate) fn listed(world: &World, filters: &[&str]) -> Vec<Value> {

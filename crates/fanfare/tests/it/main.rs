@@ -10,6 +10,7 @@ mod inbox;
 mod members;
 mod operating;
 mod people;
+mod postgres;
 mod replays;
 #[path = "../shared/secrecy.rs"]
 mod secrecy;

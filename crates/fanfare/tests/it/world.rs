@@ -16,6 +16,8 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_fanfare");
 
 pub(crate) struct World {
     directory: TempDir,
+    /// Beside what the binary inherits.
+    environment: Vec<(&'static str, String)>,
 }
 
 /// What a run of the binary came to.
@@ -28,7 +30,13 @@ pub(crate) struct Ran {
 
 impl World {
     pub(crate) fn new() -> World {
-        World { directory: tempfile::tempdir().unwrap() }
+        World { directory: tempfile::tempdir().unwrap(), environment: Vec::new() }
+    }
+
+    /// The same, where everything is run with this in the environment.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> World {
+        self.environment.push((name, value.into()));
+        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -51,7 +59,7 @@ impl World {
         arguments: &[&str],
         change: impl FnOnce(&mut Command) -> &mut Command,
     ) -> Ran {
-        let mut command = command(program.as_ref(), self.directory.path());
+        let mut command = self.command(program.as_ref());
         change(command.args(arguments).stdin(Stdio::null())).output().unwrap().into()
     }
 
@@ -74,7 +82,7 @@ impl World {
 
     /// Starts the binary and waits until it says these words; the last URL it told until then is its own.
     pub(crate) fn start(&self, arguments: &[&str], words: &str) -> Serving {
-        let mut command = command(Path::new(BINARY), self.directory.path());
+        let mut command = self.command(Path::new(BINARY));
         // From the environment, so that an option may say otherwise.
         let command = command.env("FANFARE_LISTEN", "127.0.0.1:0").args(arguments);
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -85,15 +93,16 @@ impl World {
         serving.address = last.and_then(|address| address.parse().ok());
         serving
     }
-}
 
-fn command(program: &Path, directory: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(directory).env("NO_COLOR", "1").env("TMPDIR", directory);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FANFARE_")) {
-        command.env_remove(name);
+    fn command(&self, program: &Path) -> Command {
+        let (mut command, directory) = (Command::new(program), self.directory.path());
+        command.current_dir(directory).env("NO_COLOR", "1").env("TMPDIR", directory);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FANFARE_")) {
+            command.env_remove(name);
+        }
+        command.envs(self.environment.clone());
+        command
     }
-    command
 }
 
 impl From<Output> for Ran {

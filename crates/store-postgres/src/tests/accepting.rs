@@ -230,3 +230,29 @@ async fn a_window_of_its_own_is_kept_to() -> StoreResult<()> {
     number(world.accept(&sender, "msg_1", "{}").await?);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_was_planned_while_the_inbox_was_small_is_not_dear_when_it_has_grown() -> StoreResult<()> {
+    let Some((world, other, sender, _account, database)) = two_nodes().await? else { return Ok(()) };
+    let watch = database.client().await;
+    for burst in 0..12 {
+        let messages = (0..20).map(|nth| sender.message(&format!("msg_{burst}_{nth}"), "{}", world.now()));
+        for accepted in join_all(messages.map(|message| world.store.accept(message))).await {
+            number(accepted?);
+        }
+        // Now the planner knows how small everything is.
+        watch.batch_execute("analyze").await.unwrap();
+    }
+    // Connections tell what they have read when they end.
+    drop((world, other));
+    let sql = "select seq_scan, coalesce(idx_scan, 0) from pg_stat_user_tables
+               where relname in ('message', 'message_seen', 'message_counter') order by relname";
+    eventually("each slot was looked up by the index", async || {
+        let rows = watch.query(sql, &[]).await.unwrap();
+        let scans: Vec<(i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        assert!(scans.iter().all(|(whole, _)| *whole == 0), "tables read as a whole: {scans:?}");
+        scans[2].1 >= 240
+    })
+    .await;
+    Ok(())
+}
