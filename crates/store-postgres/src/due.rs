@@ -67,6 +67,27 @@ pub(crate) fn wake_sql() -> String {
     )
 }
 
+/// Notes that these lanes have fan-outs to begin now, as [`wake_all`] does for whatever there is: a save may tell thousands.
+/// Lanes that are paused or have ended stay as they are.
+pub(crate) async fn wake_told(
+    session: &Session,
+    account: AccountId,
+    endpoints: &[EndpointId],
+    now: Option<i64>,
+) -> StoreResult<()> {
+    hold(session, account, endpoints).await?;
+    run(session, &wake_told_sql(), values![now, number(account), ids(endpoints)]).await
+}
+
+pub(crate) fn wake_told_sql() -> String {
+    let due = format!("least(greatest(coalesce(l.open_until, 0), {LEASE_NOW}), l.due_at)");
+    format!(
+        "update lane as l set due_at = {due} from endpoint as e
+         where l.account = $2 and l.endpoint = any($3) and l.health not in ('gone', 'disabled')
+         and e.account = l.account and e.endpoint = l.endpoint and e.switch = 'on' and l.due_at is distinct from {due}"
+    )
+}
+
 /// Sets when lanes have something to do next; `now` is the store's `lease_now`. They are held already.
 pub(crate) async fn reschedule_all(
     session: &Session,

@@ -2,6 +2,7 @@
 //! agree on the time. Holding and giving back is in `lanes/leases.rs`, what there is to do in `lanes/work.rs`, what is due
 //! again in `lanes/retries.rs`, committing outcomes in `settle`.
 
+mod audiences;
 mod hold;
 mod leases;
 mod retries;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::frontier::Place;
-use store::{Due, FanOut, LaneWork, Lanes, Lease, Member, Room, Settled, Settlement, StoreError, StoreResult};
+use store::{Due, FanOut, LaneWork, Lanes, Lease, Member, Room, Settled, Settlement, StoreResult};
 use tokio::sync::Mutex;
 use tokio_postgres::Row;
 use wire::{AccountId, FanOutId, NodeId};
@@ -23,16 +24,19 @@ use crate::columns::{Columns, Id, LEASE_NOW, List, ParticipantReader, find, list
 use crate::session::Pool;
 use crate::settle::{Settling, last_failure};
 
-pub(crate) use hold::{Crossing, Held, Standing, hold};
-pub(crate) use work::{audience_of, audience_of_event};
+pub(crate) use audiences::audience_of_event;
+pub(crate) use hold::{Crossing, Keys, Standing, hold_sql, read_held, standings};
 
 use leases::{Releasing, Renewing};
+use retries::Glancing;
 
 /// What the lanes of a process do together.
 pub(crate) struct Together {
     pub(crate) settling: Settling,
     renewing: Renewing,
     releasing: Releasing,
+    glancing: Glancing,
+    audiences: audiences::Known,
     /// One lane at a time counts audiences, so that the many lanes of one save do not all count the same people.
     counting: Mutex<()>,
 }
@@ -43,6 +47,8 @@ impl Together {
             settling: Settling::new(pool.clone()),
             renewing: leases::renewing(pool.clone()),
             releasing: leases::releasing(pool.clone()),
+            glancing: retries::glancing(pool.clone()),
+            audiences: audiences::Known::default(),
             counting: Mutex::new(()),
         }
     }
@@ -104,13 +110,12 @@ impl Lanes for PostgresStore {
         limit: usize,
     ) -> StoreResult<Vec<Member>> {
         let session = self.session().await?;
-        let audience = audience_of(&session, account, fan_out).await?.ok_or(StoreError::Missing("the fan-out"))?;
+        let audience = self.together.audiences.of(&session, account, fan_out).await?;
         audience.page(&session, after, limit, &mut ParticipantReader::new(&self.zones)).await
     }
 
     async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Due> {
-        let session = self.session().await?;
-        retries::due_retries(&session, lease, (self.lease_now(now), limit), &self.zones).await
+        retries::due_retries(self, lease, (self.lease_now(now), limit)).await
     }
 
     async fn settle(&self, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled> {

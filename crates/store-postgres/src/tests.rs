@@ -5,8 +5,14 @@ mod accepting;
 mod audience;
 mod concurrency;
 mod contract;
-mod running;
+mod leasing;
+mod lossy;
+mod old_snapshot;
+mod partitions;
+mod replaying;
 mod sealing;
+mod running;
+mod settling;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
