@@ -693,6 +693,7 @@ create table node (
     node bytea primary key check (octet_length(node) = 16),
     name text not null,
     lanes bigint not null,
+    requests bigint not null,
     started_at bigint not null,
     seen_at bigint not null
 );

@@ -25,6 +25,7 @@ mod inbox;
 mod journal;
 mod lanes;
 mod migrate;
+mod nodes;
 mod notices;
 mod open;
 mod outcome;

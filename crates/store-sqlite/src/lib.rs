@@ -19,6 +19,7 @@ mod inbox;
 mod journal;
 mod lanes;
 mod migrate;
+mod nodes;
 mod notices;
 mod open;
 mod readers;
