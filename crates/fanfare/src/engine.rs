@@ -23,7 +23,7 @@ pub(crate) enum Engine {
     /// A file, which is this process's alone.
     Sqlite(SqliteStore),
     /// A PostgreSQL server, which any number of nodes share.
-    Postgres(SharedServer),
+    Postgres(Box<SharedServer>),
 }
 
 impl Engine {
@@ -45,7 +45,7 @@ impl Engine {
             }
             Database::Postgres(address) => {
                 let server = SharedServer::open(address, zones, vault).await?;
-                Ok((Engine::Postgres(server), None))
+                Ok((Engine::Postgres(Box::new(server)), None))
             }
         }
     }
@@ -63,9 +63,7 @@ impl Engine {
     pub(crate) fn with_dedupe_window(self, window: DedupeWindow) -> Engine {
         match self {
             Engine::Sqlite(store) => Engine::Sqlite(store.with_dedupe_window(window)),
-            Engine::Postgres(server) => {
-                Engine::Postgres(SharedServer { store: server.store.with_dedupe_window(window), ..server })
-            }
+            Engine::Postgres(server) => Engine::Postgres(Box::new(server.with_dedupe_window(window))),
         }
     }
 
@@ -116,7 +114,7 @@ impl Engine {
             Engine::Sqlite(_) => (asked.clone(), None),
             Engine::Postgres(server) => {
                 let working = Hints::default();
-                let attending = server.clone().attend(asked.clone(), working.clone(), stop);
+                let attending = SharedServer::clone(server).attend(asked.clone(), working.clone(), stop);
                 (working, Some(Box::pin(attending)))
             }
         }

@@ -248,7 +248,7 @@ fn readiness(engine: Engine, is_ready: Arc<AtomicBool>) -> web::ReadinessCheck {
                 None => {}
             }
             let checked = engine.check().await;
-            *latest = Some((Instant::now(), checked.as_ref().map(|()| ()).map_err(same_again)));
+            *latest = Some((Instant::now(), checked.as_ref().copied().map_err(same_again)));
             checked
         })
     })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use store::{Clock, StoreError, StoreResult, Vault};
+use store::{Clock, DedupeWindow, StoreError, StoreResult, Vault};
 use store_postgres::{Address, Hints, PostgresStore, Severity};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
@@ -38,6 +38,10 @@ impl SharedServer {
         let server = SharedServer { store, address: address.clone(), proof: Arc::default() };
         server.check().await.with_context(|| format!("cannot serve from {address}"))?;
         Ok(server)
+    }
+
+    pub(super) fn with_dedupe_window(self, window: DedupeWindow) -> SharedServer {
+        SharedServer { store: self.store.with_dedupe_window(window), ..self }
     }
 
     /// Proves that what is written now would be kept.
