@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// A lane whose owner has died is free after this time (`LEASE_FOR` of the workers): what others wait at most.
-const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(15);
 /// For a look, a poll, a commit, on a machine that does much else.
 const SLACK: Duration = Duration::from_secs(5);
 /// Far more than anything takes that goes on by itself: leases end within it, and attempts are tried again.

@@ -11,8 +11,8 @@ use super::frozen::owners;
 use super::verdict::stand_stills;
 use super::wait_for;
 
-/// The announcement lasts 30 seconds at this pace.
-const SIZE: Size = Size { members: 300, endpoints: 6, series: 2, per_second: Some(10) };
+/// Two announcements last 30 seconds at this pace.
+const SIZE: Size = Size { members: 150, endpoints: 6, series: 2, per_second: Some(10) };
 /// Far less than a lease.
 const AT_ONCE: Duration = Duration::from_secs(5);
 

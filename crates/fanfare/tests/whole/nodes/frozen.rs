@@ -8,8 +8,8 @@ use super::fleet::Fleet;
 use super::verdict::stand_stills;
 use super::{LEASE, SLACK, wait_for};
 
-/// Each announcement lasts 50 seconds at this pace: longer than a lease.
-const SIZE: Size = Size { members: 200, endpoints: 6, series: 2, per_second: Some(4) };
+/// Two announcements last 40 seconds at this pace: far longer than a lease.
+const SIZE: Size = Size { members: 100, endpoints: 6, series: 2, per_second: Some(5) };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_slept_for_longer_than_its_lease_has_lost_its_lanes_and_goes_on_with_others() {
