@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
@@ -11,7 +12,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// Copies of each message, by fan-out and message id.
 pub(crate) type Copies = BTreeMap<String, BTreeMap<String, usize>>;
@@ -19,6 +20,8 @@ pub(crate) type Copies = BTreeMap<String, BTreeMap<String, usize>>;
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
+    /// How long it takes to answer.
+    takes: Duration,
     copies: Arc<Mutex<Copies>>,
     /// When each message of a fan-out came, in order.
     times: Arc<Mutex<BTreeMap<String, Vec<Instant>>>>,
@@ -28,9 +31,15 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) async fn start() -> Receiver {
+        Receiver::that_takes(Duration::ZERO).await
+    }
+
+    /// One that answers only after this time.
+    pub(crate) async fn that_takes(takes: Duration) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let receiver = Receiver {
             address: listener.local_addr().unwrap(),
+            takes,
             copies: Arc::default(),
             times: Arc::default(),
             bodies: Arc::default(),
@@ -75,6 +84,7 @@ impl Receiver {
             *self.copies.lock().unwrap().entry(fan_out).or_default().entry(id).or_default() += 1;
             self.bodies.lock().unwrap().insert(kind, body.to_bytes());
         }
+        sleep(self.takes).await;
         Ok(Response::new(Empty::new()))
     }
 }

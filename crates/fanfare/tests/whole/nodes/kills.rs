@@ -33,10 +33,16 @@ async fn three_nodes_killed_at_random_times_lose_nothing_that_was_acknowledged()
 
     for _ in 0..ROUNDS {
         sleep(Duration::from_millis(chance.below(1_200))).await;
-        let number = usize::try_from(chance.below(3)).unwrap();
-        fleet.kill_node(number).await;
+        // One of them, two, or all.
+        let (first, count) = (chance.below(3), 1 + chance.below(3));
+        let numbers: Vec<usize> = (first..first + count).map(|number| usize::try_from(number % 3).unwrap()).collect();
+        for number in &numbers {
+            fleet.kill_node(*number).await;
+        }
         sleep(Duration::from_millis(chance.below(600))).await;
-        fleet.start_node(number).await;
+        for number in numbers {
+            fleet.start_node(number).await;
+        }
     }
     is_over.store(true, Ordering::Relaxed);
     while let Some(ended) = clients.join_next().await {
