@@ -294,7 +294,8 @@ create table exception (
     -- A row of which the fan-out is gone would keep its lane due for ever.
     foreign key (account, fan_out) references fan_out
 );
-create index exception_due on exception (account, endpoint, due_at) where due_at is not null; -- a lane's retries
+create index exception_due on exception (account, endpoint, due_at, fan_out, participant) -- a lane's retries, in their order
+    where due_at is not null;
 create index exception_by_person on exception (account, participant) where state in ('retrying', 'held'); -- erasing somebody
 
 create index exception_unfinished on exception (account, fan_out) where state in ('retrying', 'held'); -- calling off

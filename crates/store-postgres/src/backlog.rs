@@ -182,16 +182,16 @@ pub(crate) fn supersede_sql() -> String {
     )
 }
 
-/// What makes a fan-out out of line: the condition of an index.
-const IS_OUT_OF_LINE: &str =
-    "((f.state in ('running', 'swept') and f.held > 0) or (f.state = 'paused' and f.retrying > 0)
-    or (f.state in ('superseded', 'skipped') and f.retrying + f.held > 0))";
+/// The fan-outs of each of `lane` that do not agree with their rows: the condition is that of an index, which is asked for
+/// each lane.
+const OUT_OF_LINE: &str = "lateral (
+        select f.fan_out, f.state from fan_out as f
+        where f.account = lane.account and f.endpoint = lane.endpoint
+        and ((f.state in ('running', 'swept') and f.held > 0) or (f.state = 'paused' and f.retrying > 0)
+        or (f.state in ('superseded', 'skipped') and f.retrying + f.held > 0)) offset 0) as f";
 
 pub(crate) fn out_of_line_sql() -> String {
-    format!(
-        "select 1 from unnest($1::bigint[], $2::bytea[]) as lane (account, endpoint)
-         join fan_out as f on f.account = lane.account and f.endpoint = lane.endpoint and {IS_OUT_OF_LINE} limit 1"
-    )
+    format!("select 1 from unnest($1::bigint[], $2::bytea[]) as lane (account, endpoint) cross join {OUT_OF_LINE} limit 1")
 }
 
 async fn is_any_out_of_line(session: &Session, lanes: &LaneKeys) -> StoreResult<bool> {
@@ -218,12 +218,10 @@ pub(crate) fn align_sql() -> String {
     // Of what ends, the attempt to come does not: what is left is the number of those made.
     format!(
         "with off as materialized (
-             select f.account, f.fan_out, f.state, case
+             select lane.account, f.fan_out, case
                  when f.state in ('running', 'swept') then 'retrying' when f.state = 'paused' then 'held'
                  else f.state end as becomes
-             from unnest($2::bigint[], $3::bytea[]) as lane (account, endpoint)
-             join fan_out as f on f.account = lane.account and f.endpoint = lane.endpoint and {IS_OUT_OF_LINE}
-             limit $4),
+             from unnest($2::bigint[], $3::bytea[]) as lane (account, endpoint) cross join {OUT_OF_LINE} limit $4),
          those as materialized (
              select x.account, x.fan_out, x.participant, off.becomes from off
              join exception as x on x.account = off.account and x.fan_out = off.fan_out

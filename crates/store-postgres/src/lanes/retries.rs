@@ -26,6 +26,8 @@ const GLANCES_APART: Duration = Duration::from_millis(25);
 /// Deliveries whose outcomes are looked for in one statement: some megabytes of segments at the very most.
 const LOOKED_FOR_AT_ONCE: usize = 64;
 
+/// Read in the order of an index, so that however many are due no more are read than are wanted.
+///
 /// The lane's orders so far, beside each delivery that is due; without any, in a row of its own. No row at all where the
 /// lease is over.
 pub(crate) fn due_retries_sql() -> String {
@@ -35,8 +37,12 @@ pub(crate) fn due_retries_sql() -> String {
              select x.fan_out, x.participant, x.place, x.attempt, x.charged, p.name, p.email, p.phone, p.timezone,
                  f.series, f.version, f.even_if_outdated, x.due_at
              from exception as x
-             join fan_out as f on f.account = x.account and f.fan_out = x.fan_out and f.state in ('running', 'swept')
-             join participant as p on p.account = x.account and p.participant = x.participant
+             cross join lateral (
+                 select f.series, f.version, f.even_if_outdated from fan_out as f
+                 where f.account = x.account and f.fan_out = x.fan_out and f.state in ('running', 'swept') offset 0) as f
+             cross join lateral (
+                 select p.name, p.email, p.phone, p.timezone from participant as p
+                 where p.account = x.account and p.participant = x.participant offset 0) as p
              where x.account = l.account and x.endpoint = l.endpoint and x.due_at <= {LEASE_NOW}
              order by x.due_at, x.fan_out, x.participant limit $5) as due on true
          where l.account = $2 and l.endpoint = $3 and l.epoch = $4 and l.lease_until is not null

@@ -137,7 +137,7 @@ pub(crate) const SAVE_EXCEPTIONS: &str =
         as new (account, fan_out, participant, place, endpoint, state, due_at, attempt, charged, last_outcome, last_at)
     cross join lateral (select new.state = 'retrying' and not exists (
         select 1 from participant as p where p.account = new.account and p.participant = new.participant)
-        as is_gone) as gone
+        as is_gone offset 0) as gone
     on conflict (account, fan_out, participant) do update
     set state = excluded.state, due_at = excluded.due_at, attempt = excluded.attempt, charged = excluded.charged,
         last_outcome = coalesce(excluded.last_outcome, kept.last_outcome),

@@ -66,7 +66,8 @@ async fn an_audience_has_a_batch_of_members_whole_or_not_at_all_and_keeps_so() -
         Ok::<(), StoreError>(())
     };
     let (enrolled, saved) = join(enrolling, saving).await;
-    (enrolled?, saved?);
+    enrolled?;
+    saved?;
     for (fan_out, names) in frozen {
         assert_eq!(names.len() % BATCH, 0, "{names:?}");
         assert_eq!(world.names(account, fan_out).await?, names, "who came later is not told");
