@@ -12,6 +12,7 @@ use crate::accounts;
 use crate::machine::Machine;
 use crate::options::{Act, Options};
 use crate::oracle::Held;
+use crate::plight::Plight;
 use crate::sabotage::Sabotage;
 use crate::simulation::{Simulation, Telling, set_running};
 use crate::sometimes::{Counts, Sometimes};
@@ -28,6 +29,10 @@ const SKIP_MAX: Duration = Duration::from_secs(3_600);
 const DRAINED_WITHIN: SignedDuration = SignedDuration::from_hours(96);
 /// In a run where nothing is wrong with us, what a good receiver is owed has gone out by the end of this time.
 const CALM_WITHIN: Duration = Duration::from_secs(60);
+/// As long as a lease.
+const LEASE: Duration = Duration::from_secs(15);
+/// Lanes that have work for longer are spread by then.
+const SPREAD_WITHIN: Duration = Duration::from_secs(60);
 /// Longer than any lease that a clock an hour ahead may have left behind.
 const LEASES_OVER: Duration = Duration::from_secs(2 * 3_600);
 
@@ -80,8 +85,10 @@ impl Course {
 
     async fn run(mut self) -> Held {
         self.start_all();
-        if self.machines.len() > 1 {
-            self.simulation.saw(Sometimes::TwoNodes);
+        match self.machines.len() {
+            3 => self.simulation.saw(Sometimes::ThreeNodes),
+            2 => self.simulation.saw(Sometimes::TwoNodes),
+            _ => {}
         }
         let begun = Instant::now();
         for planned in self.simulation.options.acts.clone() {
@@ -97,6 +104,10 @@ impl Course {
         }
         self.heal();
         self.drain().await?;
+        if self.simulation.options.ends_spread && self.machines.len() > 1 {
+            self.spread().await?;
+            self.drain().await?;
+        }
         self.leave_nothing_behind().await?;
         accounts::agree(&self.simulation)
     }
@@ -129,6 +140,16 @@ impl Course {
             },
             Act::Stop { node, drain_ms } => self.stop(node, Duration::from_millis(drain_ms)),
             Act::Start { node } => self.start(node),
+            Act::Freeze { node, for_ms } => {
+                let is_long = Duration::from_millis(for_ms) > LEASE;
+                saw(if is_long { Sometimes::FrozeForLong } else { Sometimes::Froze });
+                let until = Instant::now() + Duration::from_millis(for_ms);
+                self.machines[node].befall(|plight| plight.freeze(until));
+            }
+            Act::CutOff { node, for_ms } => {
+                let until = Instant::now() + Duration::from_millis(for_ms);
+                self.machines[node].befall(|plight| plight.cut_off(until));
+            }
             Act::StepClock { node, by_ms } => {
                 saw(if by_ms < 0 { Sometimes::ClockBack } else { Sometimes::ClockForward });
                 self.machines[node].clock.step(by_ms);
@@ -174,6 +195,7 @@ impl Course {
         self.simulation.note("healed", &[], String::new);
         self.simulation.heal();
         self.machines.iter().for_each(|machine| machine.clock.set_right());
+        self.machines.iter().for_each(|machine| machine.befall(Plight::end));
         self.start_all();
     }
 
@@ -198,6 +220,27 @@ impl Course {
             }
         }
         Ok(())
+    }
+
+    /// Gives every lane work for minutes: the lanes spread evenly over the nodes, and then stay where they are.
+    async fn spread(&mut self) -> Held {
+        self.simulation.saw(Sometimes::SpreadLooked);
+        self.simulation.let_spread(true);
+        let people = self.simulation.oracle().people.count() as u32;
+        self.world.pace(Some((people / 4).max(1)));
+        self.world.save_surely(0);
+        sleep(SPREAD_WITHIN).await;
+        let (lanes, moves) = self.simulation.oracle().spread();
+        let (count, nodes) = (lanes.iter().sum::<usize>(), self.machines.len());
+        let most = lanes.iter().max().copied().unwrap_or(0);
+        self.simulation.let_spread(false);
+        if most > count.div_ceil(nodes) {
+            return Err(format!("of {count} lanes on {nodes} nodes these have {lanes:?}"));
+        }
+        sleep(SPREAD_WITHIN / 3).await;
+        let (_, moves_since) = self.simulation.oracle().spread();
+        self.world.pace(None);
+        (moves == moves_since).then_some(()).ok_or_else(|| "lanes went on moving".to_owned())
     }
 
     /// Looks for a while whether anybody does anything.
