@@ -221,9 +221,18 @@ fn sending(
     let notices = NoticeSender::new(store.clone(), context.clone(), stopped.clone());
     let rules = RuleWatcher::new(store, context.clone(), parts.zones.clone(), parts.rule_updates, stopped.clone());
     let lanes = LaneSupervisor::new(context, node, stopped);
+    let lanes = match &parts.engine {
+        Engine::Sqlite(_) => lanes,
+        Engine::Postgres(_) => lanes.among(parts.engine.store(), name_of(&parts.listener)),
+    };
     async move {
         tokio::join!(lanes.run(DRAIN_TIME), notices.run(DRAIN_TIME), rules.run());
     }
+}
+
+/// What a node is called, for people.
+fn name_of(listener: &TcpListener) -> String {
+    listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
 }
 
 fn test_send(sender: TestSender) -> web::TestSend {
