@@ -6,12 +6,13 @@ mod audience;
 mod concurrency;
 mod contract;
 mod leasing;
+mod letting_go;
 mod lossy;
 mod old_snapshot;
 mod partitions;
 mod replaying;
-mod sealing;
 mod running;
+mod sealing;
 mod settling;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -176,9 +176,13 @@ async fn outdated(session: &Session, lease: Lease, found: &[Found]) -> StoreResu
     Ok(outdated)
 }
 
-pub(crate) const NEWER_VERSIONS: &str = "select f.series, f.fan_out, f.version, f.created_at, f.logged_since
+/// Of all that an endpoint was told, only the later versions of these series are read.
+pub(crate) const NEWER_VERSIONS: &str = "select asked.series, newer.*
     from unnest($3::bytea[], $4::bigint[]) as asked (series, version)
-    join fan_out as f on f.account = $1 and f.endpoint = $2 and f.series = asked.series and f.version > asked.version";
+    cross join lateral (
+        select f.fan_out, f.version, f.created_at, f.logged_since from fan_out as f
+        where f.account = $1 and f.endpoint = $2 and f.series = asked.series and f.version > asked.version
+        offset 0) as newer";
 
 async fn newer_versions(
     session: &Session,

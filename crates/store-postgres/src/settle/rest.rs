@@ -254,7 +254,7 @@ async fn change_lanes(session: &Session, rest: &Rest<'_>) -> StoreResult<()> {
         values![
             List(keys().map(|(account, _)| number(*account)).collect()),
             List(keys().map(|(_, endpoint)| endpoint.bytes()).collect()),
-            List(lanes().map(|lane| lane.health.map(|health| health.name())).collect::<Vec<Option<&str>>>()),
+            List(lanes().map(|lane| lane.health.map(LaneState::name)).collect::<Vec<Option<&str>>>()),
             health(0),
             health(1),
             health(2),

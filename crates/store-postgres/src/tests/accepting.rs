@@ -133,6 +133,10 @@ async fn one_message_that_cannot_be_kept_takes_no_other_with_it() -> StoreResult
     assert_eq!(*copy, Acceptance::Duplicate { of: *first, content: DuplicateContent::Same });
     assert!(refused.to_string().contains("not this one"), "{refused}");
     assert!(matches!(nobodys, StoreError::Missing("the account")), "{nobodys}");
+    for _ in 0..50 {
+        let refused = world.accept(&sender, "msg_bad", "{}").await.unwrap_err().to_string();
+        assert!(refused.contains("not this one"), "the cause, and not what it led to: {refused}");
+    }
     assert_eq!(world.store.message_counts(account).await?, MessageCounts { stored: 2, duplicates: 1 });
     Ok(())
 }
