@@ -102,8 +102,9 @@ impl Calls {
         self.alive().await;
         let _under_way = self.simulation.begin_call();
         if let Some(until) = self.run.plight.cut_off_until() {
-            self.perhaps_later(until, effect);
-            return (None, self.reach().await.and(Err(unconfirmed())));
+            let may_be_done = self.perhaps_later(until, effect);
+            let error = self.reach().await.err().filter(|_| !may_be_done);
+            return (None, Err(error.unwrap_or_else(unconfirmed)));
         }
         let fate = self.fate(Call::Write);
         if let Some(refusal) = fate.refusal {
@@ -126,17 +127,17 @@ impl Calls {
     }
 
     /// What was sent to a store out of reach may still get there once the way is free, when nobody waits for it any more.
+    /// True where it will.
     fn perhaps_later<T: Send + 'static>(
         &self,
         at: Instant,
         effect: impl FnOnce(&Simulation) -> StoreResult<T> + Send + 'static,
-    ) {
+    ) -> bool {
         if self.simulation.dice().one_in(2) {
-            return;
+            return false;
         }
         let at = at + Duration::from_millis(self.simulation.dice().below(5_000));
-        let (simulation, number, under_way) =
-            (self.simulation.clone(), self.run.number, self.simulation.begin_call());
+        let (simulation, number, under_way) = (self.simulation.clone(), self.run.number, self.simulation.begin_call());
         tokio::spawn(async move {
             sleep_until(at).await;
             if effect(&simulation).is_ok() {
@@ -145,6 +146,7 @@ impl Calls {
             simulation.oracle().excuse_unheard(number);
             drop(under_way);
         });
+        true
     }
 
     /// Waits in vain where the store cannot be reached, as a client does that hears nothing.

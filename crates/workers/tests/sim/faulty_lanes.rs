@@ -128,11 +128,14 @@ impl Lanes for FaultyLanes {
         limit: usize,
     ) -> StoreResult<Vec<Member>> {
         self.calls.simulation.stir();
-        let mut page = self.calls.read(self.calls.simulation.store.audience_page(account, fan_out, after, limit)).await?;
+        let mut page =
+            self.calls.read(self.calls.simulation.store.audience_page(account, fan_out, after, limit)).await?;
         if page.len() == limit {
             self.calls.simulation.saw(Sometimes::ManyPages);
         }
-        if self.calls.simulation.sabotage == Sabotage::SkipsPeople && self.calls.simulation.dice().one_in(SABOTAGE_ONE_IN) {
+        if self.calls.simulation.sabotage == Sabotage::SkipsPeople
+            && self.calls.simulation.dice().one_in(SABOTAGE_ONE_IN)
+        {
             page.pop();
         }
         Ok(page)

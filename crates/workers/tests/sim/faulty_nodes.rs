@@ -25,12 +25,7 @@ impl FaultyNodes {
 
 #[async_trait]
 impl Nodes for FaultyNodes {
-    async fn be_seen(
-        &self,
-        presence: Presence,
-        now: Timestamp,
-        alive_for: Duration,
-    ) -> StoreResult<Vec<NodeRecord>> {
+    async fn be_seen(&self, presence: Presence, now: Timestamp, alive_for: Duration) -> StoreResult<Vec<NodeRecord>> {
         let number = self.calls.run.number;
         let effect = move |simulation: &Simulation| {
             simulation.note("seen", &[number, presence.load.lanes], String::new);

@@ -17,6 +17,7 @@ mod plight;
 mod receiver;
 mod run;
 mod sabotage;
+mod scenarios;
 mod simulation;
 mod sometimes;
 

@@ -121,8 +121,7 @@ impl Options {
 
     /// The store never fails and answers at once.
     pub(crate) fn is_store_sound(&self) -> bool {
-        let troubles =
-            |act: &Act| matches!(act, Act::StoreSpell { .. } | Act::Freeze { .. } | Act::CutOff { .. });
+        let troubles = |act: &Act| matches!(act, Act::StoreSpell { .. } | Act::Freeze { .. } | Act::CutOff { .. });
         self.store == StoreFaults::default() && !self.acts.iter().any(|planned| troubles(&planned.act))
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use store::Nodes;
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep, sleep_until};
 use webinar::Zones;
@@ -16,7 +17,7 @@ use crate::plight::Plight;
 use crate::sabotage::Sabotage;
 use crate::simulation::{Simulation, Telling, set_running};
 use crate::sometimes::{Counts, Sometimes};
-use crate::world::World;
+use crate::world::{World, made};
 
 /// A production server's time to stop.
 const DRAIN: Duration = Duration::from_secs(35);
@@ -31,6 +32,8 @@ const DRAINED_WITHIN: SignedDuration = SignedDuration::from_hours(96);
 const CALM_WITHIN: Duration = Duration::from_secs(60);
 /// As long as a lease.
 const LEASE: Duration = Duration::from_secs(15);
+/// So many that even alone they are told over minutes.
+const NEWCOMERS: usize = 8;
 /// Lanes that have work for longer are spread by then.
 const SPREAD_WITHIN: Duration = Duration::from_secs(60);
 /// Longer than any lease that a clock an hour ahead may have left behind.
@@ -225,9 +228,15 @@ impl Course {
     /// Gives every lane work for minutes: the lanes spread evenly over the nodes, and then stay where they are.
     async fn spread(&mut self) -> Held {
         self.simulation.saw(Sometimes::SpreadLooked);
+        // One may still be stopping, or wait for an answer that it asked for long ago.
+        while self.living() < self.machines.len() {
+            sleep(LEASE).await;
+            self.start_all();
+        }
         self.simulation.let_spread(true);
+        self.world.join(0, NEWCOMERS);
         let people = self.simulation.oracle().people.count() as u32;
-        self.world.pace(Some((people / 4).max(1)));
+        self.world.pace(Some(people / 4));
         self.world.save_surely(0);
         sleep(SPREAD_WITHIN).await;
         let (lanes, moves) = self.simulation.oracle().spread();
@@ -241,6 +250,13 @@ impl Course {
         let (_, moves_since) = self.simulation.oracle().spread();
         self.world.pace(None);
         (moves == moves_since).then_some(()).ok_or_else(|| "lanes went on moving".to_owned())
+    }
+
+    /// Nodes that have told of themselves lately.
+    fn living(&self) -> usize {
+        let seen_since = self.simulation.now() - LEASE;
+        let nodes = made(self.simulation.store.nodes());
+        nodes.iter().filter(|record| record.seen_at > seen_since).count()
     }
 
     /// Looks for a while whether anybody does anything.

@@ -94,6 +94,10 @@ impl Counts {
         self.0[what as usize] += 1;
     }
 
+    pub(crate) fn of(&self, what: Sometimes) -> u64 {
+        self.0[what as usize]
+    }
+
     pub(crate) fn add(&mut self, other: &Counts) {
         self.0.iter_mut().zip(&other.0).for_each(|(count, more)| *count += more);
     }

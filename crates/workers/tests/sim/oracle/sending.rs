@@ -99,7 +99,10 @@ impl Oracle {
         let session = &self.sessions[request.session.0];
         let is_over = request.lease_now.is_some_and(|now| session.released || session.until < now);
         require(!is_over, || {
-            format!("{key:?} was sent by {:?} at {:?}, after its lease, which lasted until {}", session.lease, request.lease_now, session.until)
+            format!(
+                "{key:?} was sent by {:?} at {:?}, after its lease, which lasted until {}",
+                session.lease, request.lease_now, session.until
+            )
         })
     }
 
