@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::cluster::{Cluster, STORE};
+use super::cluster::{CRM, Cluster, STORE};
 use super::estate::Size;
 use super::fleet::Fleet;
 use super::verdict::stand_stills;
 use super::{LEASE, SLACK, wait_for};
 use crate::receiver::Receiver;
 
-/// Two announcements last 40 seconds at this pace: far longer than a lease.
-const SIZE: Size = Size { members: 100, endpoints: 6, series: 2, per_second: Some(5) };
+/// Two announcements last 24 seconds at this pace: longer than a lease.
+const SIZE: Size = Size { members: 60, endpoints: 6, series: 2, per_second: Some(5) };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_slept_for_longer_than_its_lease_has_lost_its_lanes_and_goes_on_with_others() {
@@ -31,6 +31,8 @@ async fn a_node_that_slept_for_longer_than_its_lease_has_lost_its_lanes_and_goes
     assert!(frozen_at.elapsed() < LEASE + SLACK, "it took {:?}", frozen_at.elapsed());
     wait_for("and delivers what the sleeper had", async || stand_stills(&fleet, frozen_at).len() == SIZE.endpoints)
         .await;
+    let effects = "select count(*) from effect";
+    wait_for("and the handler", async || cluster.count(CRM, effects).await == 40).await;
     fleet.wake_node(0);
     for told in ["another owner has a lane", "another node has the handler"] {
         wait_for("the sleeper is told", async || fleet.node(0).told().contains(told)).await;

@@ -13,9 +13,12 @@ use super::estate::Size;
 use super::fleet::Fleet;
 use super::load::Load;
 use crate::crash::Chance;
+use crate::receiver::Receiver;
 
 const ROUNDS: usize = 10;
 const SIZE: Size = Size { members: 30, endpoints: 4, series: 150, per_second: None };
+/// So that requests are under way when a node is killed.
+const TAKES: Duration = Duration::from_millis(50);
 /// Clients of each kind, and how long each pauses: as many series as there are, spread over all rounds.
 const CLIENTS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(150);
@@ -27,7 +30,9 @@ async fn three_nodes_killed_at_random_times_lose_nothing_that_was_acknowledged()
     let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(ROUNDS));
     println!("FANFARE_TEST_SEED={seed} repeats it");
     let mut chance = Chance(seed);
-    let mut fleet = Fleet::start(&[cluster.url(), cluster.url(), cluster.url()], &cluster.crm(), SIZE).await;
+    let receiver = Receiver::that_takes(TAKES).await;
+    let (ways, port) = ([cluster.url(), cluster.url(), cluster.url()], receiver.address.port());
+    let mut fleet = Fleet::start_towards(&ways, &cluster.crm(), SIZE, receiver, port).await;
     let is_over = Arc::new(AtomicBool::new(false));
     let mut clients = clients(&fleet.load, &is_over);
 
@@ -62,6 +67,7 @@ async fn three_nodes_killed_at_random_times_lose_nothing_that_was_acknowledged()
         fleet.received()
     );
     assert!(promises.repeated > 0 && promises.saves.len() > ROUNDS, "the kills came in the midst of the load");
+    assert!(fleet.duplicates() > 0, "and in the midst of deliveries");
     fleet.stop().await;
 }
 

@@ -11,8 +11,8 @@ use super::load::Answer;
 use super::{LOOK_AGAIN_AFTER, wait_for};
 
 const AWAY: Duration = Duration::from_secs(20);
-/// Two announcements last 20 seconds at this pace.
-const SIZE: Size = Size { members: 200, endpoints: 3, series: 4, per_second: Some(20) };
+/// Two announcements last 12 seconds at this pace.
+const SIZE: Size = Size { members: 120, endpoints: 3, series: 4, per_second: Some(20) };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_database_is_away_nothing_is_acknowledged_and_then_all_goes_on_by_itself() {

@@ -20,8 +20,8 @@ const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_cut_off_from_the_database_loses_its_lanes_and_acknowledges_nothing() {
-    /// Two announcements last 40 seconds at this pace: far longer than a lease.
-    const SIZE: Size = Size { members: 100, endpoints: 6, series: 2, per_second: Some(5) };
+    /// Two announcements last 24 seconds at this pace: longer than a lease.
+    const SIZE: Size = Size { members: 60, endpoints: 6, series: 2, per_second: Some(5) };
     let Some(cluster) = Cluster::start().await else { return };
     let proxy = Proxy::to(cluster.port, Behind::Postgres).await;
     let ways = [Cluster::url_through(proxy.port), cluster.url()];
