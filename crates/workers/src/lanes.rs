@@ -18,6 +18,7 @@ use wire::NodeId;
 
 use crate::lane::hold::Moment;
 use crate::lane::{Flight, Lane, Paces, Shared};
+use crate::trouble::Trouble;
 use crate::{Context, LEASE_FOR, Turn};
 use peers::{Now, Peers};
 use places::Places;
@@ -93,14 +94,12 @@ impl LaneSupervisor {
         if let Some(peers) = &mut self.peers {
             let _ = timeout(HEARING_TIME, peers.beat(now)).await;
         }
+        let mut trouble = Trouble::with("lanes could not be claimed");
         while !self.is_stopped() {
-            match self.turn().await {
-                Ok(_) if self.has_more => continue,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(%error, "lanes could not be claimed; trying again");
-                    sleep(POLL_INTERVAL_MAX).await;
-                }
+            match trouble.heed(self.turn().await) {
+                Some(_) if self.has_more => continue,
+                Some(_) => {}
+                None => sleep(POLL_INTERVAL_MAX).await,
             }
             self.wait().await;
         }

@@ -10,6 +10,7 @@ mod replays;
 mod rules;
 mod runs;
 mod test_send;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
