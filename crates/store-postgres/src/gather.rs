@@ -78,7 +78,7 @@ impl<Q: Send + 'static, T: Send + 'static> Gathering<Q, T> {
     }
 }
 
-async fn serve<Q, T>(
+async fn serve<Q, T: Send + 'static>(
     mut line: mpsc::Receiver<Asked<Q, T>>,
     write: Arc<dyn Fn(Vec<Q>) -> Answers<T> + Send + Sync>,
     batch_max: usize,
@@ -89,7 +89,9 @@ async fn serve<Q, T>(
         let batch = gather(first, &mut line, batch_max, &linger, until).await;
         until = Instant::now() + linger.apart;
         let (asked, replies): (Vec<Q>, Vec<_>) = batch.into_iter().unzip();
-        match write(asked).await {
+        // In a task of its own: a bug that panics there ends this batch, not all that follow.
+        let written = tokio::spawn(write(asked)).await.unwrap_or_else(|_| Err(panicked()));
+        match written {
             Ok(answers) => {
                 for (reply, answer) in replies.into_iter().zip(answers) {
                     // Nobody may be waiting any more; what is committed stands all the same.
@@ -135,6 +137,28 @@ pub(crate) fn same_again(error: &StoreError) -> StoreError {
     }
 }
 
+fn panicked() -> StoreError {
+    StoreError::Unconfirmed("a write to the store panicked; the log says where".to_owned())
+}
+
 fn ended() -> StoreError {
     StoreError::Unconfirmed("the task that writes has ended".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_that_panics_fails_its_batch_and_no_later_one() {
+        let write = |asked: Vec<u32>| -> Answers<u32> {
+            Box::pin(async move {
+                assert!(!asked.contains(&13), "a bug");
+                Ok(asked.into_iter().map(Ok).collect())
+            })
+        };
+        let gathering = Gathering::new(8, 8, write);
+        assert!(matches!(gathering.ask(13).await, Err(StoreError::Unconfirmed(_))));
+        assert_eq!(gathering.ask(1).await.unwrap(), 1);
+    }
 }
