@@ -85,8 +85,7 @@ async fn serve<Q, T: Send + 'static>(
     linger: Arc<Linger<Q>>,
 ) {
     let mut until = Instant::now();
-    while let Some(first) = line.recv().await {
-        let batch = gather(first, &mut line, batch_max, &linger, until).await;
+    while let Some(batch) = gather(&mut line, batch_max, &linger, until).await {
         until = Instant::now() + linger.apart;
         let (asked, replies): (Vec<Q>, Vec<_>) = batch.into_iter().unzip();
         // In a task of its own: a bug that panics there ends this batch, not all that follow.
@@ -107,23 +106,25 @@ async fn serve<Q, T: Send + 'static>(
     }
 }
 
-/// What waits, and what comes until there is enough of it.
+/// What waits, and what comes until there is enough of it; `None` once nobody can ask any more.
 async fn gather<Q, T>(
-    first: Asked<Q, T>,
     line: &mut mpsc::Receiver<Asked<Q, T>>,
     batch_max: usize,
     linger: &Linger<Q>,
     until: Instant,
-) -> Vec<Asked<Q, T>> {
-    let mut weight = (linger.weigh)(&first.0);
-    let mut batch = vec![first];
-    while batch.len() < batch_max && weight < linger.enough {
-        // One whose time is over takes only what is there.
+) -> Option<Vec<Asked<Q, T>>> {
+    let mut batch = Vec::new();
+    // All that is there at once: one by one a task is made to pause after some.
+    if line.recv_many(&mut batch, batch_max).await == 0 {
+        return None;
+    }
+    let mut weight: usize = batch.iter().map(|(asked, _)| (linger.weigh)(asked)).sum();
+    while batch.len() < batch_max && weight < linger.enough && Instant::now() < until {
         let Ok(Some(next)) = timeout_at(until, line.recv()).await else { break };
         weight += (linger.weigh)(&next.0);
         batch.push(next);
     }
-    batch
+    Some(batch)
 }
 
 /// Each of a failed batch gets the reason of all.
