@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use store::{NodeRecord, Nodes};
+use store::NodeRecord;
 
 use crate::cli::ListArgs;
 use crate::database::DatabaseArgs;
