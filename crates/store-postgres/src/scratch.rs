@@ -85,6 +85,8 @@ impl PostgresStore {
     pub async fn settle_down(&self) -> StoreResult<()> {
         let session = self.session().await?;
         session.execute_all("analyze").await?;
-        session.execute_all("checkpoint").await
+        // A role that may only make databases may not do this one, and then measures a little more.
+        let _ = session.execute_all("checkpoint").await;
+        Ok(())
     }
 }

@@ -21,6 +21,9 @@ use crate::output;
 /// Connections tell of the rows they have changed when they have been idle for a moment.
 const COUNTS_ARE_TOLD_WITHIN: Duration = Duration::from_millis(1_500);
 
+/// A node tells of itself, and hears of the others, every two seconds.
+const NODES_HEAR_OF_EACH_OTHER_WITHIN: Duration = Duration::from_millis(4_500);
+
 /// Figures of one run.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -70,6 +73,10 @@ async fn measure(args: &DeliverArgs, url: &str) -> anyhow::Result<Figures> {
         let mut node = Counterpart::start_with(&["node".to_owned()], &[("FANFARE_BENCH_DATABASE", url)])?;
         anyhow::ensure!(node.next_line().await? == "ready", "a node did not start");
         nodes.push(node);
+    }
+
+    if args.nodes > 1 {
+        sleep(NODES_HEAR_OF_EACH_OTHER_WITHIN).await;
     }
 
     let save = stage.version(1)?;

@@ -46,11 +46,16 @@ pub(crate) async fn run(args: NodeArgs) -> anyhow::Result<()> {
     let chance: &dyn Chance = &SystemChance;
     let node = NodeId::from_bytes(chance.id_bytes(SystemClock.now()));
     let mut told = BufReader::new(tokio::io::stdin()).lines();
-    // Ready; the work begins with the first line and ends with the second.
+    let context = stage.context()?;
+    let hint = context.hint.clone();
+    let supervisor = LaneSupervisor::new(context, node, stopped).among(Arc::new(store.clone()), node.to_string());
+    // It finds nothing to do yet, and is seen by the others.
+    let lanes = tokio::spawn(supervisor.run(Duration::from_secs(35)));
     output::print_line("ready");
+    // The work begins with the first line and ends with the second.
     told.next_line().await?;
     let (cost, statements) = (Cost::start(), store.statements());
-    let lanes = tokio::spawn(LaneSupervisor::new(stage.context()?, node, stopped).run(Duration::from_secs(35)));
+    hint.notify_one();
     told.next_line().await?;
     let (cpu, peak_memory_bytes) = cost.stop();
     let figures = NodeFigures {
