@@ -191,7 +191,9 @@ const OUT_OF_LINE: &str = "lateral (
         or (f.state in ('superseded', 'skipped') and f.retrying + f.held > 0)) offset 0) as f";
 
 pub(crate) fn out_of_line_sql() -> String {
-    format!("select 1 from unnest($1::bigint[], $2::bytea[]) as lane (account, endpoint) cross join {OUT_OF_LINE} limit 1")
+    format!(
+        "select 1 from unnest($1::bigint[], $2::bytea[]) as lane (account, endpoint) cross join {OUT_OF_LINE} limit 1"
+    )
 }
 
 async fn is_any_out_of_line(session: &Session, lanes: &LaneKeys) -> StoreResult<bool> {

@@ -9,6 +9,7 @@ mod leasing;
 mod letting_go;
 mod lossy;
 mod old_snapshot;
+mod outcomes;
 mod partitions;
 mod replaying;
 mod running;

@@ -260,3 +260,16 @@ async fn what_was_planned_while_the_inbox_was_small_is_not_dear_when_it_has_grow
     .await;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_node_that_is_stopped_while_it_accepts_holds_up_others_for_seconds_only() -> StoreResult<()> {
+    let Some((world, other, sender, _account, _kept)) = two_nodes().await? else { return Ok(()) };
+    number(world.accept(&sender, "msg_1", "{}").await?);
+    // It has taken the counter, and comes no further.
+    let stopped = world.store.begin().await?;
+    stopped.query("select newest from message_counter for no key update", &[]).await?;
+    assert_eq!(number(other.accept(sender.message("msg_2", "{}", world.now())).await?), 2);
+    let late = stopped.commit().await;
+    assert!(late.is_err(), "{late:?}");
+    Ok(())
+}

@@ -203,6 +203,8 @@ async fn a_crash_repeats_at_most_what_was_in_flight_or_on_its_way_to_the_disk() 
 async fn a_process_that_was_stopped_for_longer_than_its_lease_asks_before_it_does_anything_more() {
     let deeds = slow(20);
     let mut world = World::with(&deeds);
+    // One that takes a moment to answer.
+    world.through(Arc::new(FaultyRuns::new(world.store.clone(), Arc::new(Faults::default()))));
     world.accept_many(100);
     let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
     sleep(Duration::from_secs(5)).await;
