@@ -199,3 +199,13 @@ proptest! {
         prop_assert!(most <= total.div_ceil(nodes).max(total * 5 / (nodes * 4)), "{most} of {total} on one of {nodes}");
     }
 }
+
+#[test]
+fn a_node_that_joins_has_its_part_soon() {
+    let beats = |lanes: &[u64]| {
+        let mut world = World::new(lanes, &[0; 4][..lanes.len()], 0, (0..lanes.len()).collect());
+        (1..200).filter(|_| world.beat(true)).last().unwrap_or(0)
+    };
+    let found = [[12, 0].as_slice(), &[100, 100, 0], &[1_000, 0], &[4_000, 0, 0, 0]].map(beats);
+    assert_eq!(found, [6, 4, 14, 88], "beats of two seconds until nothing moves");
+}
