@@ -27,7 +27,7 @@ pub(crate) struct NodeListArgs {
 /// Does it.
 pub(crate) async fn run(command: NodesCommand) -> anyhow::Result<()> {
     let NodesCommand::List(args) = command;
-    let store = args.database.open_to_read()?;
+    let store = args.database.open_to_read().await?;
     let rows: Vec<_> = store.nodes().await?.into_iter().map(NodeRow::from).collect();
     output::print_list(args.output.format(), &rows, "no server tells of itself here; those on PostgreSQL do")
 }
