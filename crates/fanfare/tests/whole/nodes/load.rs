@@ -185,7 +185,7 @@ impl Load {
                     // Two requests of one save have met, of which the other was kept, or will be: asked again, a node sees it.
                     Answer::Refused(409, told) if told["code"] == "version_conflict" => {}
                     // It says what is wrong with the request, and would say it again.
-                    Answer::Refused(status @ (400..=499 | 500), told) => panic!("refused: {status} {told}"),
+                    Answer::Refused(status @ 400..=500, told) => panic!("refused: {status} {told}"),
                     Answer::Refused(..) | Answer::Silence => {
                         self.promises.lock().unwrap().repeated += 1;
                         sleep(LOOK_AGAIN_AFTER).await;

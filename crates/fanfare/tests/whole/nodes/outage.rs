@@ -8,7 +8,7 @@ use super::cluster::{Cluster, STORE, Stop};
 use super::estate::Size;
 use super::fleet::Fleet;
 use super::load::Answer;
-use super::{LOOK_AGAIN_AFTER, wait_for};
+use super::{LEASE, LOOK_AGAIN_AFTER, SLACK, wait_for};
 
 const AWAY: Duration = Duration::from_secs(20);
 /// Two announcements last 12 seconds at this pace.
@@ -26,7 +26,15 @@ async fn while_the_database_is_away_nothing_is_acknowledged_and_then_all_goes_on
     assert!(!refused.is_empty() && fleet.received() < 2 * 3 * SIZE.members, "it was away in the midst of the work");
     store.resume().await;
 
+    let (resumed_at, before) = (Instant::now(), fleet.received());
+    wait_for("deliveries go on", async || fleet.received() > before).await;
+    let lay_still = resumed_at.elapsed();
+    assert!(lay_still < LEASE + SLACK, "deliveries went on after {lay_still:?}");
     fleet.load.publish_and_send(1, 10).await;
+    println!(
+        "deliveries went on {lay_still:?} after the database, and kept what was new after {:?}",
+        resumed_at.elapsed()
+    );
     fleet.wait_until_all_is_done(&crm).await;
     fleet.judge(&store, &crm, 2).await;
     for id in refused {
