@@ -246,7 +246,7 @@ impl Lane {
         let turn_is_over = self.shared.is_crowded.load(Ordering::Relaxed) && self.opened_at.elapsed() > TURN_MAX;
         let is_leaving = turn_is_over || self.shared.is_given_back.load(Ordering::Relaxed);
         let is_called_off = self.is_paused || is_leaving || *self.shared.stop.borrow();
-        !is_called_off && self.leaving.is_none() && !self.commit.is_refused()
+        !is_called_off && self.leaving.is_none() && !self.commit.is_in_doubt()
     }
 
     /// Nothing is under way, and nothing may be sent before somebody else calls us again.

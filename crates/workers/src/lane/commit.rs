@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use store::{FailPoint, Lanes, Lease, Settled, Settlement, StoreError, StoreResult};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// After a store could not write.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// A commit that takes so long may never be answered: a store cut off says nothing at all. Far longer than a busy disk takes.
+const HANGS_AFTER: Duration = Duration::from_secs(2);
 
 type Settling = Pin<Box<dyn Future<Output = StoreResult<Settled>> + Send>>;
 
@@ -18,6 +21,7 @@ type Settling = Pin<Box<dyn Future<Output = StoreResult<Settled>> + Send>>;
 #[derive(Default)]
 pub(crate) struct Commit {
     under_way: Option<Settling>,
+    began: Option<Instant>,
     outcomes: usize,
     is_refused: Arc<AtomicBool>,
 }
@@ -27,6 +31,7 @@ impl Commit {
     pub(crate) fn start(&mut self, lanes: Arc<dyn Lanes>, lease: Lease, settlement: Settlement, outcomes: usize) {
         let is_refused = self.is_refused.clone();
         self.outcomes = outcomes;
+        self.began = Some(Instant::now());
         self.under_way = Some(Box::pin(settle_surely(lanes, lease, Arc::new(settlement), is_refused)));
     }
 
@@ -42,6 +47,7 @@ impl Commit {
     /// Notes that it has ended.
     pub(crate) fn end(&mut self) {
         self.under_way = None;
+        self.began = None;
         self.outcomes = 0;
     }
 
@@ -50,9 +56,10 @@ impl Commit {
         self.outcomes
     }
 
-    /// The store cannot write: whatever is sent now may be sent again.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.is_refused.load(Ordering::Relaxed)
+    /// The store cannot write, or does not say so: whatever is sent now may be sent again.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        let hangs = self.began.is_some_and(|began| began.elapsed() > HANGS_AFTER);
+        hangs || self.is_refused.load(Ordering::Relaxed)
     }
 }
 
@@ -78,5 +85,27 @@ async fn settle_surely(
                 return result;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn while_a_commit_hangs_whatever_is_sent_is_in_doubt() {
+        let mut commit = Commit::default();
+        assert!(!commit.is_in_doubt());
+        (commit.under_way, commit.began) = (Some(Box::pin(pending())), Some(Instant::now()));
+        advance(HANGS_AFTER).await;
+        assert!(!commit.is_in_doubt());
+        advance(Duration::from_millis(1)).await;
+        assert!(commit.is_in_doubt());
+        commit.end();
+        assert!(!commit.is_in_doubt());
     }
 }
