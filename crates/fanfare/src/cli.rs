@@ -15,6 +15,7 @@ use crate::commands::deliveries::DeliveriesCommand;
 use crate::commands::demo::DemoArgs;
 use crate::commands::import::ImportArgs;
 use crate::commands::inbox::InboxCommand;
+use crate::commands::nodes::NodesCommand;
 use crate::commands::notices::NoticesCommand;
 use crate::commands::participants::ParticipantsCommand;
 use crate::commands::replay::ReplayArgs;
@@ -58,6 +59,9 @@ pub(crate) enum Command {
     /// See what needs the account's owner: disabled endpoints, changed rules of time zones.
     #[command(subcommand)]
     Notices(NoticesCommand),
+    /// Which servers share a database, and with how much to do.
+    #[command(subcommand)]
+    Nodes(NodesCommand),
     /// Look into the inbox, have messages handled again, and make the places it accepts webhooks at.
     #[command(subcommand)]
     Inbox(Box<InboxCommand>),

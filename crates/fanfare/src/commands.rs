@@ -10,6 +10,7 @@ pub(crate) mod deliveries;
 pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod inbox;
+pub(crate) mod nodes;
 pub(crate) mod notices;
 pub(crate) mod participants;
 pub(crate) mod replay;

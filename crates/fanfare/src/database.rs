@@ -15,7 +15,7 @@ use clap::Args;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use store::{Account, Act, Actor, AuditNote, Clock, Store, Vault};
-use store_postgres::PostgresStore;
+use store_postgres::{Address, PostgresStore};
 use store_sqlite::{ServerLock, SqliteStore};
 use wire::AccountId;
 
@@ -34,7 +34,7 @@ pub(crate) enum Database {
     /// In a file of this machine.
     Sqlite(PathBuf),
     /// On a PostgreSQL server.
-    Postgres(store_postgres::Address),
+    Postgres(Box<Address>),
 }
 
 /// Why a text names no database we can open. Never repeats the text, which may hold a password.
@@ -67,7 +67,7 @@ impl FromStr for Database {
     fn from_str(text: &str) -> Result<Database, DatabaseError> {
         let path = match text.split_once(':') {
             Some(("sqlite", path)) => path.strip_prefix("//").unwrap_or(path),
-            Some(("postgres" | "postgresql", _)) => return Ok(Database::Postgres(address::read(text)?)),
+            Some(("postgres" | "postgresql", _)) => return Ok(Database::Postgres(Box::new(address::read(text)?))),
             Some((kind, rest)) if rest.starts_with("//") => return Err(DatabaseError::UnknownKind(kind.to_owned())),
             // As libpq has it too; as the name of a file it would stand in errors, password and all.
             _ if ["host=", "dbname=", "password="].iter().any(|key| text.contains(key)) => {
@@ -220,7 +220,7 @@ impl DatabaseArgs {
         Ok(Arc::new(SqliteStore::open(path, zones::newest(), self.vault()?)?))
     }
 
-    async fn open_server(&self, address: &store_postgres::Address) -> anyhow::Result<Arc<dyn Store>> {
+    async fn open_server(&self, address: &Address) -> anyhow::Result<Arc<dyn Store>> {
         let opened = PostgresStore::open(address, zones::newest(), self.vault()?).await;
         Ok(Arc::new(opened.map_err(told_with_mend)?))
     }

@@ -1,25 +1,21 @@
 //! What a server needs of its database beyond the store's traits, where SQLite and PostgreSQL differ: the right to serve,
 //! whether it is ready, what ends the process, and what is left to do at the end.
 
+mod shared;
+
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::future::BoxFuture;
-use store::{DedupeWindow, Store, StoreError, StoreResult, Vault};
-use store_postgres::{Address, Hints, PostgresStore, Severity};
+use store::{DedupeWindow, Store, StoreResult, Vault};
+use store_postgres::Hints;
 use store_sqlite::{ServerLock, SqliteStore};
-use tokio::sync::{Mutex, watch};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::sync::watch;
 use webinar::Zones;
 
-use crate::clock::SystemClock;
-use crate::database::{Database, told_with_mend};
-
-/// A server that does not answer sooner is as good as away; whoever asks for our readiness gives up soon, too.
-const CHECK_TIME_MAX: Duration = Duration::from_secs(4);
+use crate::database::Database;
+use shared::SharedServer;
 
 /// The database of a server.
 #[derive(Clone)]
@@ -27,16 +23,7 @@ pub(crate) enum Engine {
     /// A file, which is this process's alone.
     Sqlite(SqliteStore),
     /// A PostgreSQL server, which any number of nodes share.
-    Postgres(SharedServer),
-}
-
-/// A PostgreSQL server and the way to it.
-#[derive(Clone)]
-pub(crate) struct SharedServer {
-    store: PostgresStore,
-    address: Address,
-    /// The proof that is under way: one that hangs keeps its connection until it ends, so that there is never a second.
-    proof: Arc<Mutex<Option<JoinHandle<StoreResult<()>>>>>,
+    Postgres(Box<SharedServer>),
 }
 
 impl Engine {
@@ -57,11 +44,8 @@ impl Engine {
                 Ok((Engine::Sqlite(store), Some(lock)))
             }
             Database::Postgres(address) => {
-                let opened = PostgresStore::open_as_server(address, zones.clone(), vault).await;
-                let store = opened.map_err(told_with_mend)?;
-                let server = SharedServer { store, address: address.clone(), proof: Arc::default() };
-                server.check().await.with_context(|| format!("cannot serve from {address}"))?;
-                Ok((Engine::Postgres(server), None))
+                let server = SharedServer::open(address, zones, vault).await?;
+                Ok((Engine::Postgres(Box::new(server)), None))
             }
         }
     }
@@ -79,9 +63,7 @@ impl Engine {
     pub(crate) fn with_dedupe_window(self, window: DedupeWindow) -> Engine {
         match self {
             Engine::Sqlite(store) => Engine::Sqlite(store.with_dedupe_window(window)),
-            Engine::Postgres(server) => {
-                Engine::Postgres(SharedServer { store: server.store.with_dedupe_window(window), ..server })
-            }
+            Engine::Postgres(server) => Engine::Postgres(Box::new(server.with_dedupe_window(window))),
         }
     }
 
@@ -120,49 +102,21 @@ impl Engine {
 
     /// Says in the log what an operator should know of the server before something is lost by it.
     pub(crate) async fn warn(&self) {
-        let Engine::Postgres(server) = self else { return };
-        let findings = match server.store.examine_server(&SystemClock).await {
-            Ok(findings) => findings,
-            Err(error) => return tracing::warn!(%error, "the settings of the PostgreSQL server could not be looked at"),
-        };
-        for finding in findings {
-            match finding.severity {
-                Severity::Warning => tracing::warn!("{}", finding.text),
-                Severity::Remark => tracing::info!("{}", finding.text),
-            }
+        if let Engine::Postgres(server) = self {
+            server.warn().await;
         }
     }
 
-    /// The hints of those who do work, for the hints of those who make it; and what passes them on to other nodes, where
-    /// there may be any.
-    pub(crate) fn hints(&self, asked: &Hints, stop: watch::Receiver<bool>) -> (Hints, Option<BoxFuture<'static, ()>>) {
+    /// The hints of those who do work, for the hints of those who make it; and what is to run beside them on a database
+    /// that others work on, too.
+    pub(crate) fn attend(&self, asked: &Hints, stop: watch::Receiver<bool>) -> (Hints, Option<BoxFuture<'static, ()>>) {
         match self {
             Engine::Sqlite(_) => (asked.clone(), None),
             Engine::Postgres(server) => {
                 let working = Hints::default();
-                let passing =
-                    store_postgres::pass_hints_on(server.address.clone(), asked.clone(), working.clone(), stop);
-                (working, Some(Box::pin(passing)))
+                let attending = SharedServer::clone(server).attend(asked.clone(), working.clone(), stop);
+                (working, Some(Box::pin(attending)))
             }
-        }
-    }
-}
-
-impl SharedServer {
-    async fn check(&self) -> StoreResult<()> {
-        let mut proof = self.proof.lock().await;
-        let store = self.store.clone();
-        let under_way = proof.get_or_insert_with(|| tokio::spawn(async move { store.check_writable().await }));
-        match timeout(CHECK_TIME_MAX, under_way).await {
-            Ok(ended) => {
-                *proof = None;
-                ended.unwrap_or_else(|error| Err(StoreError::broken(error)))
-            }
-            Err(_) => Err(StoreError::Unwritable(format!(
-                "PostgreSQL has not kept a write within {} s; it is cut off, overloaded, or waits for a synchronous \
-                 standby",
-                CHECK_TIME_MAX.as_secs()
-            ))),
         }
     }
 }

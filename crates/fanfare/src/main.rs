@@ -42,6 +42,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => done(block_on(commands::serve::run(args))),
         Command::Account(command) => done(block_on(commands::account::run(command))),
         Command::Participants(command) => done(block_on(commands::participants::run(command))),
+        Command::Nodes(command) => done(block_on(commands::nodes::run(command))),
         Command::Audit(command) => done(block_on(commands::audit::run(command))),
         Command::Import(args) => block_on(commands::import::run(args)),
         Command::Deliveries(command) => done(block_on(commands::deliveries::run(command))),

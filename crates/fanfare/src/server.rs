@@ -59,7 +59,7 @@ pub(crate) struct Server {
     handlers: Option<JoinHandle<()>>,
     has_disk_failed: bool,
     janitor: JoinHandle<()>,
-    passing_on: Option<JoinHandle<()>>,
+    attending: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -69,7 +69,7 @@ impl Server {
         let is_ready = Arc::new(AtomicBool::new(true));
         let (stop, stopped) = watch::channel(false);
         let asked = Hints::default();
-        let (working, passing_on) = parts.engine.hints(&asked, stopped.clone());
+        let (working, attending) = parts.engine.attend(&asked, stopped.clone());
 
         let egress = way_out(&parts)?;
         let half = match &parts.receiving {
@@ -122,7 +122,7 @@ impl Server {
             http,
             lanes: lanes.map(tokio::spawn),
             janitor,
-            passing_on: passing_on.map(tokio::spawn),
+            attending: attending.map(tokio::spawn),
             replays: replays.map(tokio::spawn),
             handlers: half.map(|half| tokio::spawn(half.supervisor.run(DRAIN_TIME))),
             has_disk_failed: false,
@@ -170,7 +170,7 @@ impl Server {
         let janitor = self.janitor.await.context("the janitor has failed");
         let replays = ended(self.replays.take(), "the replays have failed").await;
         let handlers = ended(self.handlers.take(), "the handlers have failed").await;
-        let passing_on = ended(self.passing_on.take(), "the hints have failed").await;
+        let attending = ended(self.attending.take(), "what runs beside the others has failed").await;
         let http = match self.http.is_finished() {
             // How it ended has been told already.
             true => Ok(()),
@@ -178,7 +178,7 @@ impl Server {
         };
         // Whatever failed before, what is acknowledged belongs into the file.
         let finished = self.engine.finish().await;
-        lanes.and(replays).and(handlers).and(janitor).and(passing_on).and(http).and(finished)
+        lanes.and(replays).and(handlers).and(janitor).and(attending).and(http).and(finished)
     }
 }
 
@@ -221,9 +221,18 @@ fn sending(
     let notices = NoticeSender::new(store.clone(), context.clone(), stopped.clone());
     let rules = RuleWatcher::new(store, context.clone(), parts.zones.clone(), parts.rule_updates, stopped.clone());
     let lanes = LaneSupervisor::new(context, node, stopped);
+    let lanes = match &parts.engine {
+        Engine::Sqlite(_) => lanes,
+        Engine::Postgres(_) => lanes.among(parts.engine.store(), name_of(&parts.listener)),
+    };
     async move {
         tokio::join!(lanes.run(DRAIN_TIME), notices.run(DRAIN_TIME), rules.run());
     }
+}
+
+/// What a node is called, for people.
+fn name_of(listener: &TcpListener) -> String {
+    listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
 }
 
 fn test_send(sender: TestSender) -> web::TestSend {
@@ -248,7 +257,7 @@ fn readiness(engine: Engine, is_ready: Arc<AtomicBool>) -> web::ReadinessCheck {
                 None => {}
             }
             let checked = engine.check().await;
-            *latest = Some((Instant::now(), checked.as_ref().map(|()| ()).map_err(same_again)));
+            *latest = Some((Instant::now(), checked.as_ref().copied().map_err(same_again)));
             checked
         })
     })

@@ -15,6 +15,7 @@ pub mod replay;
 pub mod secret;
 pub mod segment;
 pub mod settings;
+pub mod spread;
 pub mod subscription;
 pub mod target;
 mod varint;

@@ -294,7 +294,8 @@ create table exception (
     -- A row of which the fan-out is gone would keep its lane due for ever.
     foreign key (account, fan_out) references fan_out
 );
-create index exception_due on exception (account, endpoint, due_at) where due_at is not null; -- a lane's retries
+create index exception_due on exception (account, endpoint, due_at, fan_out, participant) -- a lane's retries, in their order
+    where due_at is not null;
 create index exception_by_person on exception (account, participant) where state in ('retrying', 'held'); -- erasing somebody
 
 create index exception_unfinished on exception (account, fan_out) where state in ('retrying', 'held'); -- calling off
@@ -377,8 +378,9 @@ create table replay (
     next_at bigint not null,
     created_at bigint not null,
     primary key (account, replay)
-);
-create index replay_due on replay (next_at) where state = 'running' and way = 'revive'; -- turns
+) with (fillfactor = 50);
+-- Turns. Not by their time: one at work changes it several times a second, in place as long as no index holds it.
+create index replay_at_work on replay (account, replay) where state = 'running' and way = 'revive';
 create index replay_open on replay (account) where state in ('running', 'paused'); -- how many are under way
 
 -- The outcomes of one commit of a lane, packed by `provider::segment`. One partition for each day (UTC) on which commits
@@ -693,6 +695,7 @@ create table node (
     node bytea primary key check (octet_length(node) = 16),
     name text not null,
     lanes bigint not null,
+    requests bigint not null,
     started_at bigint not null,
     seen_at bigint not null
 );

@@ -42,11 +42,11 @@ pub(crate) async fn announce(
     }
     save_fan_outs(session, account, announcing, (&fan_outs, position)).await?;
     // Lanes are locked here, in order, and before any row of their fan-outs: a commit of a lane does so too.
-    due::wake_all(session, account, &told, announcing.lease_now).await?;
+    due::wake_told(session, account, &told, announcing.lease_now).await?;
     // An announcement to a few newcomers says nothing to the others.
     if announcing.listed.is_none() {
-        let ids: Vec<FanOutId> = fan_outs.iter().map(|(id, _)| *id).collect();
-        backlog::supersede_all(session, account, &ids, announcing.lease_now).await?;
+        let newest = (announcing.series.id(), announcing.version);
+        backlog::supersede_all(session, account, &told, newest, announcing.lease_now).await?;
     }
     Ok(fan_outs)
 }

@@ -83,9 +83,9 @@ impl Audience {
         let invited: Vec<Vec<u8>> = self.mangoes.iter().map(|mango| team(Group::Mango(*mango))).collect();
         let sql = format!(
             "select m.participant from unnest($3::bigint[]) as m (participant)
-             where not exists (
-                 select 1 from membership as before where before.account = $1 and before.participant = m.participant
-                 and before.team = any($4) and before.joined < $2 and before.ended is null){}
+             where (select true from membership as before
+                    where before.account = $1 and before.participant = m.participant and before.team = any($4)
+                    and before.joined < $2 and before.ended is null limit 1) is null{}
              order by 1",
             unless_excluded(self.excluded.len())
         );

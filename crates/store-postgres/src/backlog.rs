@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use store::{Backlog, ROWS_ALIGNED_MAX, Steer, Steered, StoreError, StoreResult};
 use tokio_postgres::Row;
-use wire::{AccountId, EndpointId, EventId, FanOutId, ReplayId};
+use webinar::SeriesId;
+use wire::{AccountId, EndpointId, EventId, ReplayId};
 
 use crate::PostgresStore;
 use crate::columns::{Columns, Id, LEASE_NOW, List, Value, find, list, lock_account, number, values};
@@ -144,20 +145,19 @@ pub(crate) async fn inform(
     Ok(Steered { fan_outs, is_more: !aligned.is_empty() && is_any_out_of_line(session, &lanes).await? })
 }
 
-/// Ends the fan-outs that these newer ones, each of another endpoint, leave behind: of older versions of the series to
-/// endpoints that want only the newest; to every endpoint those of replays, which a newer version would overtake, unless
-/// they were wanted in spite of it. Holds the lanes; `now` is the store's `lease_now`.
+/// Ends the fan-outs that a newer version of a series leaves behind: of older versions to endpoints that want only the
+/// newest; to every endpoint those of replays, which a newer version would overtake, unless they were wanted in spite of it.
+/// The lanes are held; `now` is the store's `lease_now`.
 pub(crate) async fn supersede_all(
     session: &Session,
     account: AccountId,
-    fan_outs: &[FanOutId],
+    told: &[EndpointId],
+    (series, version): (SeriesId, u32),
     now: Option<i64>,
 ) -> StoreResult<()> {
-    let newer = || List(fan_outs.iter().map(Id::bytes).collect());
-    let sql = "select endpoint from fan_out where account = $1 and fan_out = any($2)";
-    let endpoints: Vec<EndpointId> = list(session, sql, values![number(account), newer()], |row| row.id(0)).await?;
-    hold(session, account, &endpoints).await?;
-    let superseded = changed_by(session, &supersede_sql(), values![number(account), newer()]).await?;
+    let endpoints = List(told.iter().map(Id::bytes).collect::<Vec<_>>());
+    let values = values![number(account), endpoints, series.bytes(), i64::from(version)];
+    let superseded = changed_by(session, &supersede_sql(), values).await?;
     if superseded.is_empty() {
         return Ok(());
     }
@@ -167,28 +167,32 @@ pub(crate) async fn supersede_all(
 }
 
 pub(crate) fn supersede_sql() -> String {
-    // The first condition is that of an index: of all an endpoint was ever told, little still waits.
+    // Each half by its own index: mostly nobody wants only the newest, and nothing is replayed.
+    let older = format!("f.series = $3 and f.version < $4 and {IS_UNFINISHED}");
     format!(
         "update fan_out as f set state = 'superseded'
-         from fan_out as newer join endpoint as e on e.account = newer.account and e.endpoint = newer.endpoint
-         where newer.account = $1 and newer.fan_out = any($2) and f.account = $1
-         and f.endpoint = newer.endpoint
-         and (f.state in ('running', 'paused') or f.retrying > 0 or f.held > 0)
-         and f.series = newer.series and f.version < newer.version
-         and (e.older_versions = 'supersede' or (f.replay is not null and not f.even_if_outdated))
-         and {IS_UNFINISHED} returning f.endpoint"
+         from (select f.fan_out from endpoint as e join fan_out as f on f.account = e.account and f.endpoint = e.endpoint
+               where e.account = $1 and e.endpoint = any($2) and e.older_versions = 'supersede'
+               and (f.state in ('running', 'paused') or f.retrying > 0 or f.held > 0) and {older}
+               union
+               select f.fan_out from fan_out as f
+               where f.account = $1 and f.endpoint = any($2) and f.replay is not null and not f.even_if_outdated
+               and {older}) as older
+         where f.account = $1 and f.fan_out = older.fan_out returning f.endpoint"
     )
 }
 
-/// What makes a fan-out out of line: the condition of an index.
-const IS_OUT_OF_LINE: &str =
-    "((f.state in ('running', 'swept') and f.held > 0) or (f.state = 'paused' and f.retrying > 0)
-    or (f.state in ('superseded', 'skipped') and f.retrying + f.held > 0))";
+/// The fan-outs of each of `lane` that do not agree with their rows: the condition is that of an index, which is asked for
+/// each lane.
+const OUT_OF_LINE: &str = "lateral (
+        select f.fan_out, f.state from fan_out as f
+        where f.account = lane.account and f.endpoint = lane.endpoint
+        and ((f.state in ('running', 'swept') and f.held > 0) or (f.state = 'paused' and f.retrying > 0)
+        or (f.state in ('superseded', 'skipped') and f.retrying + f.held > 0)) offset 0) as f";
 
 pub(crate) fn out_of_line_sql() -> String {
     format!(
-        "select 1 from unnest($1::bigint[], $2::bytea[]) as lane (account, endpoint)
-         join fan_out as f on f.account = lane.account and f.endpoint = lane.endpoint and {IS_OUT_OF_LINE} limit 1"
+        "select 1 from unnest($1::bigint[], $2::bytea[]) as lane (account, endpoint) cross join {OUT_OF_LINE} limit 1"
     )
 }
 
@@ -216,12 +220,10 @@ pub(crate) fn align_sql() -> String {
     // Of what ends, the attempt to come does not: what is left is the number of those made.
     format!(
         "with off as materialized (
-             select f.account, f.fan_out, f.state, case
+             select lane.account, f.fan_out, case
                  when f.state in ('running', 'swept') then 'retrying' when f.state = 'paused' then 'held'
                  else f.state end as becomes
-             from unnest($2::bigint[], $3::bytea[]) as lane (account, endpoint)
-             join fan_out as f on f.account = lane.account and f.endpoint = lane.endpoint and {IS_OUT_OF_LINE}
-             limit $4),
+             from unnest($2::bigint[], $3::bytea[]) as lane (account, endpoint) cross join {OUT_OF_LINE} limit $4),
          those as materialized (
              select x.account, x.fan_out, x.participant, off.becomes from off
              join exception as x on x.account = off.account and x.fan_out = off.fan_out

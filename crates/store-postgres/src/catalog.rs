@@ -161,7 +161,7 @@ async fn save_sessions(session: &Session, account: AccountId, save: &SaveSeries)
     let series = save.series.id();
     let former: Vec<SessionId> = list(session, sql, values![number(account), series.bytes()], |row| row.id(0)).await?;
     write_sessions(session, account, save).await?;
-    let mut removed: Vec<&[u8]> = former.iter().map(|id| id.bytes()).collect();
+    let mut removed: Vec<&[u8]> = former.iter().map(Id::bytes).collect();
     removed.retain(|id| !save.series.sessions().iter().any(|session| session.id.bytes() == *id));
     if !removed.is_empty() {
         let sql = "update session set state = 'removed' where account = $1 and session = any($2)";

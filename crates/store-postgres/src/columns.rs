@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use webinar::{AttendeeZone, MangoId, Participant, SeriesId, SessionId, Zones};
-use wire::{AccountId, EndpointId, ErasureId, EventId, FanOutId, NoticeId, ReplayId, SourceId, SubscriptionId};
+use wire::{AccountId, EndpointId, ErasureId, EventId, FanOutId, NodeId, NoticeId, ReplayId, SourceId, SubscriptionId};
 
 use crate::session::Session;
 
@@ -282,6 +282,7 @@ ids!(
     ErasureId,
     EventId,
     FanOutId,
+    NodeId,
     NoticeId,
     ReplayId,
     SourceId,

@@ -13,14 +13,17 @@ pub(crate) const DATABASE_NOW: &str = "(extract(epoch from statement_timestamp()
 /// When the lane `l` has something to do next, as of `now`, an expression: never while paused or ended, not before the end
 /// of a breaker's wait.
 pub(crate) fn next_due(now: &str) -> String {
+    // The first of those that run, rather than whether there are any: the index of those that run is asked then, and not one
+    // of all that may have something waiting.
     format!(
         "(select greatest(coalesce(l.open_until, 0), work.due_at)
           from (select case
-              when exists (select 1 from fan_out as f
-                           where f.account = l.account and f.endpoint = l.endpoint and f.state = 'running') then {now}
+              when (select f.position from fan_out as f
+                    where f.account = l.account and f.endpoint = l.endpoint and f.state = 'running'
+                    order by f.position limit 1) is not null then {now}
               else (select min(x.due_at) from exception as x
                     where x.account = l.account and x.endpoint = l.endpoint and x.due_at is not null)
-          end as due_at) as work
+          end as due_at offset 0) as work
           where work.due_at is not null and l.health not in ('gone', 'disabled')
           and (select e.switch from endpoint as e where e.account = l.account and e.endpoint = l.endpoint) = 'on')"
     )
@@ -64,6 +67,27 @@ pub(crate) fn wake_sql() -> String {
          update lane as l set due_at = {due} from next
          where l.account = $2 and l.endpoint = next.endpoint and l.due_at is distinct from {due}",
         next_due(LEASE_NOW)
+    )
+}
+
+/// Notes that these lanes have fan-outs to begin now, as [`wake_all`] does for whatever there is: a save may tell thousands.
+/// Lanes that are paused or have ended stay as they are.
+pub(crate) async fn wake_told(
+    session: &Session,
+    account: AccountId,
+    endpoints: &[EndpointId],
+    now: Option<i64>,
+) -> StoreResult<()> {
+    hold(session, account, endpoints).await?;
+    run(session, &wake_told_sql(), values![now, number(account), ids(endpoints)]).await
+}
+
+pub(crate) fn wake_told_sql() -> String {
+    let due = format!("least(greatest(coalesce(l.open_until, 0), {LEASE_NOW}), l.due_at)");
+    format!(
+        "update lane as l set due_at = {due} from endpoint as e
+         where l.account = $2 and l.endpoint = any($3) and l.health not in ('gone', 'disabled')
+         and e.account = l.account and e.endpoint = l.endpoint and e.switch = 'on' and l.due_at is distinct from {due}"
     )
 }
 

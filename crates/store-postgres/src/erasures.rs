@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use store::{
-    Erase, Erasure, ErasureState, Erasures, Message, Search, Searched, StoreError, StoreResult, Whom,
-};
+use store::{Erase, Erasure, ErasureState, Erasures, Message, Search, Searched, StoreError, StoreResult, Whom};
 use tokio::time::sleep;
 use tokio_postgres::Row;
 use webinar::Phone;
@@ -85,13 +83,8 @@ impl Erasures for PostgresStore {
 
     async fn messages_to_search(&self, search: &Search, limit: usize) -> StoreResult<Vec<Message>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let values = values![
-            number(search.account),
-            search.id.bytes(),
-            inbox::saturated(search.read_to),
-            limit,
-            STEP_BYTES_MAX
-        ];
+        let values =
+            values![number(search.account), search.id.bytes(), inbox::saturated(search.read_to), limit, STEP_BYTES_MAX];
         list(&self.session().await?, &messages_sql(), values, read_message).await
     }
 
@@ -152,12 +145,7 @@ struct Person {
 }
 
 /// Erases within a transaction that holds the account.
-async fn erase(
-    session: &Session,
-    account: AccountId,
-    request: &Erase,
-    messages: i64,
-) -> StoreResult<Option<Erasure>> {
+async fn erase(session: &Session, account: AccountId, request: &Erase, messages: i64) -> StoreResult<Option<Erasure>> {
     let Some(person) = find_person(session, account, &request.whom).await? else { return Ok(None) };
     let (mut memberships, mut retries) = (0, 0);
     if let Some(participant) = person.number {

@@ -78,18 +78,19 @@ impl<Q: Send + 'static, T: Send + 'static> Gathering<Q, T> {
     }
 }
 
-async fn serve<Q, T>(
+async fn serve<Q, T: Send + 'static>(
     mut line: mpsc::Receiver<Asked<Q, T>>,
     write: Arc<dyn Fn(Vec<Q>) -> Answers<T> + Send + Sync>,
     batch_max: usize,
     linger: Arc<Linger<Q>>,
 ) {
     let mut until = Instant::now();
-    while let Some(first) = line.recv().await {
-        let batch = gather(first, &mut line, batch_max, &linger, until).await;
+    while let Some(batch) = gather(&mut line, batch_max, &linger, until).await {
         until = Instant::now() + linger.apart;
         let (asked, replies): (Vec<Q>, Vec<_>) = batch.into_iter().unzip();
-        match write(asked).await {
+        // In a task of its own: a bug that panics there ends this batch, not all that follow.
+        let written = tokio::spawn(write(asked)).await.unwrap_or_else(|_| Err(panicked()));
+        match written {
             Ok(answers) => {
                 for (reply, answer) in replies.into_iter().zip(answers) {
                     // Nobody may be waiting any more; what is committed stands all the same.
@@ -105,23 +106,25 @@ async fn serve<Q, T>(
     }
 }
 
-/// What waits, and what comes until there is enough of it.
+/// What waits, and what comes until there is enough of it; `None` once nobody can ask any more.
 async fn gather<Q, T>(
-    first: Asked<Q, T>,
     line: &mut mpsc::Receiver<Asked<Q, T>>,
     batch_max: usize,
     linger: &Linger<Q>,
     until: Instant,
-) -> Vec<Asked<Q, T>> {
-    let mut weight = (linger.weigh)(&first.0);
-    let mut batch = vec![first];
-    while batch.len() < batch_max && weight < linger.enough {
-        // One whose time is over takes only what is there.
+) -> Option<Vec<Asked<Q, T>>> {
+    let mut batch = Vec::new();
+    // All that is there at once: one by one a task is made to pause after some.
+    if line.recv_many(&mut batch, batch_max).await == 0 {
+        return None;
+    }
+    let mut weight: usize = batch.iter().map(|(asked, _)| (linger.weigh)(asked)).sum();
+    while batch.len() < batch_max && weight < linger.enough && Instant::now() < until {
         let Ok(Some(next)) = timeout_at(until, line.recv()).await else { break };
         weight += (linger.weigh)(&next.0);
         batch.push(next);
     }
-    batch
+    Some(batch)
 }
 
 /// Each of a failed batch gets the reason of all.
@@ -135,6 +138,28 @@ pub(crate) fn same_again(error: &StoreError) -> StoreError {
     }
 }
 
+fn panicked() -> StoreError {
+    StoreError::Unconfirmed("a write to the store panicked; the log says where".to_owned())
+}
+
 fn ended() -> StoreError {
     StoreError::Unconfirmed("the task that writes has ended".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_that_panics_fails_its_batch_and_no_later_one() {
+        let write = |asked: Vec<u32>| -> Answers<u32> {
+            Box::pin(async move {
+                assert!(!asked.contains(&13), "a bug");
+                Ok(asked.into_iter().map(Ok).collect())
+            })
+        };
+        let gathering = Gathering::new(8, 8, write);
+        assert!(matches!(gathering.ask(13).await, Err(StoreError::Unconfirmed(_))));
+        assert_eq!(gathering.ask(1).await.unwrap(), 1);
+    }
 }

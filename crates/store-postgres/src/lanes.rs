@@ -2,8 +2,10 @@
 //! agree on the time. Holding and giving back is in `lanes/leases.rs`, what there is to do in `lanes/work.rs`, what is due
 //! again in `lanes/retries.rs`, committing outcomes in `settle`.
 
+mod audiences;
 mod hold;
 mod leases;
+mod looks;
 mod retries;
 mod work;
 
@@ -13,8 +15,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::frontier::Place;
-use store::{Due, FanOut, LaneWork, Lanes, Lease, Member, Room, Settled, Settlement, StoreError, StoreResult};
+use store::{Due, FanOut, LaneWork, Lanes, Lease, Member, Room, Settled, Settlement, StoreResult};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_postgres::Row;
 use wire::{AccountId, FanOutId, NodeId};
 
@@ -23,16 +26,21 @@ use crate::columns::{Columns, Id, LEASE_NOW, List, ParticipantReader, find, list
 use crate::session::Pool;
 use crate::settle::{Settling, last_failure};
 
-pub(crate) use hold::{Crossing, Held, Standing, hold};
-pub(crate) use work::{audience_of, audience_of_event};
+pub(crate) use audiences::audience_of_event;
+pub(crate) use hold::{Crossing, Keys, Standing, hold_sql, read_held, standings};
 
 use leases::{Releasing, Renewing};
+use looks::{LATELY_MS, Look, Looks};
+use retries::Glancing;
 
 /// What the lanes of a process do together.
 pub(crate) struct Together {
     pub(crate) settling: Settling,
+    looks: Looks,
     renewing: Renewing,
     releasing: Releasing,
+    glancing: Glancing,
+    audiences: audiences::Known,
     /// One lane at a time counts audiences, so that the many lanes of one save do not all count the same people.
     counting: Mutex<()>,
 }
@@ -41,8 +49,11 @@ impl Together {
     pub(crate) fn new(pool: &Pool) -> Together {
         Together {
             settling: Settling::new(pool.clone()),
+            looks: Looks::new(),
             renewing: leases::renewing(pool.clone()),
             releasing: leases::releasing(pool.clone()),
+            glancing: retries::glancing(pool.clone()),
+            audiences: audiences::Known::default(),
             counting: Mutex::new(()),
         }
     }
@@ -53,7 +64,8 @@ pub(crate) fn claim_sql() -> String {
     format!(
         "with due as materialized (
              select account, endpoint, due_at from lane
-             where due_at <= {LEASE_NOW} and (lease_until is null or lease_until <= {LEASE_NOW})
+             where due_at between coalesce($6, {LEASE_NOW} - {LATELY_MS}) and {LEASE_NOW}
+             and (lease_until is null or lease_until <= {LEASE_NOW})
              and account <> all($5)
              order by due_at, account, endpoint limit $4 for no key update skip locked)
          update lane as l set owner = $2, lease_until = {LEASE_NOW} + $3, epoch = l.epoch + 1
@@ -67,15 +79,22 @@ impl Lanes for PostgresStore {
     async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, room: Room) -> StoreResult<Vec<Lease>> {
         let full: Vec<i64> = room.full_accounts.iter().map(|account| number(*account)).collect();
         let (owner, lanes) = (owner.as_bytes().as_slice(), room.lanes as i64);
-        let values = values![self.lease_now(now), owner, span(lease_for), lanes, List(full)];
+        let at = self.lease_now(now);
+        let session = self.session().await?;
+        let began = Instant::now();
+        // A test that tells the time itself may let days pass between two looks.
+        let look = if at.is_some() { Look::Whole } else { self.together.looks.next(began) };
+        let values = values![at, owner, span(lease_for), lanes, List(full), look.first()];
         let read = |row: &Row| {
             let lease = Lease { account: row.account(0)?, endpoint: row.id(1)?, epoch: row.count(2)? };
             Ok((row.value::<i64>(3)?, lease))
         };
         // A transaction by itself, which writes nothing where nothing is due.
-        let mut claimed = list(&self.session().await?, &claim_sql(), values, read).await?;
+        let mut claimed = list(&session, &claim_sql(), values, read).await?;
         // What an update returns comes in no certain order.
         claimed.sort_by_key(|(due_at, lease)| (*due_at, lease.account, lease.endpoint));
+        let reached = claimed.last().map(|(due_at, _)| *due_at).filter(|_| claimed.len() == room.lanes);
+        self.together.looks.note(look, reached, (began, Instant::now()));
         Ok(claimed.into_iter().map(|(_, lease)| lease).collect())
     }
 
@@ -104,13 +123,12 @@ impl Lanes for PostgresStore {
         limit: usize,
     ) -> StoreResult<Vec<Member>> {
         let session = self.session().await?;
-        let audience = audience_of(&session, account, fan_out).await?.ok_or(StoreError::Missing("the fan-out"))?;
+        let audience = self.together.audiences.of(&session, account, fan_out).await?;
         audience.page(&session, after, limit, &mut ParticipantReader::new(&self.zones)).await
     }
 
     async fn due_retries(&self, lease: Lease, now: Timestamp, limit: usize) -> StoreResult<Due> {
-        let session = self.session().await?;
-        retries::due_retries(&session, lease, (self.lease_now(now), limit), &self.zones).await
+        retries::due_retries(self, lease, (self.lease_now(now), limit)).await
     }
 
     async fn settle(&self, lease: Lease, settlement: Arc<Settlement>) -> StoreResult<Settled> {

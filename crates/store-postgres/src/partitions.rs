@@ -144,8 +144,7 @@ async fn take_turn(session: &Session) -> StoreResult<bool> {
 /// Takes a table from everybody until the transaction ends, or gives up soon. A partition is added and taken away under
 /// this lock; without `only` it would be taken on each of them.
 async fn hold_table(session: &Session, table: &str) -> StoreResult<()> {
-    let sql =
-        format!("set local lock_timeout = '{LOCK_TIMEOUT}'; lock table only {table} in access exclusive mode");
+    let sql = format!("set local lock_timeout = '{LOCK_TIMEOUT}'; lock table only {table} in access exclusive mode");
     session.execute_all(&sql).await
 }
 

@@ -111,8 +111,7 @@ fn replay_sql() -> String {
               and x.state in ({states}))"
         )
     };
-    let either =
-        |resends: &str, revives: &str| format!("case when r.way = 'resend' then {resends} else {revives} end");
+    let either = |resends: &str, revives: &str| format!("case when r.way = 'resend' then {resends} else {revives} end");
     let count = |what: &str, states: &str| either(&of_fan_outs(what), &of_rows(states));
     let begun =
         either(&of_fan_outs("f.delivered + f.retrying + f.held + f.abandoned + f.called_off + f.erased"), "r.begun");

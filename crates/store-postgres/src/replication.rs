@@ -200,7 +200,8 @@ fn of_connections(facts: &Facts) -> Option<String> {
     (connections_wanted > connections_max).then(|| {
         format!(
             "this node may open {connections_wanted} connections, but the server lets its role have {connections_max}: \
-             under load, requests would be refused; lower connections= in the address, or raise max_connections"
+             under load, requests would be refused; lower connections= in the address, or raise max_connections and the \
+             limits of the role and the database"
         )
     })
 }

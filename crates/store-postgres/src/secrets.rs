@@ -48,7 +48,7 @@ pub(crate) async fn of_endpoints(
 ) -> StoreResult<Vec<(EndpointId, EndpointSecret)>> {
     let sql = "select endpoint, number, sealed, created_at, valid_until from endpoint_secret
                where account = $1 and endpoint = any($2) order by endpoint, number desc";
-    let ids = List(endpoints.iter().map(|id| id.bytes()).collect::<Vec<_>>());
+    let ids = List(endpoints.iter().map(Id::bytes).collect::<Vec<_>>());
     list(session, sql, values![number(account), ids], |row| {
         let endpoint = row.id(0)?;
         let text = sealing::open(row, 2, vault, SecretPlace::Endpoint(account, endpoint))?;

@@ -9,7 +9,9 @@ use std::time::Duration;
 use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, Timeouts};
 use futures_util::FutureExt;
 use store::{AuditNote, StoreError, StoreResult};
+use tokio::task::yield_now;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Statement};
 
@@ -145,7 +147,7 @@ impl Session {
             }
             Preparing::Never => within_patience(self.connection.query_typed(sql, &typed(values))).await,
         };
-        self.judge(rows)
+        self.judge(after_the_cause(rows).await)
     }
 
     /// How many rows a statement changed.
@@ -160,7 +162,7 @@ impl Session {
             }
             Preparing::Never => within_patience(self.connection.execute_typed(sql, &typed(values))).await,
         };
-        let changed = self.judge(changed)?;
+        let changed = self.judge(after_the_cause(changed).await)?;
         self.note_changes(changed);
         Ok(changed)
     }
@@ -218,6 +220,19 @@ impl Drop for Session {
 
 fn typed<'a>(values: &'a [&'a (dyn Value + Sync)]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
     values.iter().map(|value| (*value as &(dyn ToSql + Sync), value.type_in_sql())).collect()
+}
+
+/// Of statements that were sent together, those behind one that failed say no more than that they were not carried out. They
+/// let it speak first.
+async fn after_the_cause<T>(
+    answer: Result<Result<T, tokio_postgres::Error>, String>,
+) -> Result<Result<T, tokio_postgres::Error>, String> {
+    if let Ok(Err(error)) = &answer
+        && error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
+    {
+        yield_now().await;
+    }
+    answer
 }
 
 /// The server gives a statement up by itself; this is for one whose answer does not come at all.

@@ -1,10 +1,12 @@
 //! The commits of lanes: segments, cursors, exceptions and health in one transaction, under each lease's epoch. Those of all
 //! lanes of a process that wait are one transaction, of the same few statements however many they are
-//! (docs/decisions/0023-lanes-on-postgres.md). What is written is in `settle/rows.rs`.
+//! (docs/decisions/0023-lanes-on-postgres.md). What every settlement writes is in `settle/progress.rs`, what few do in
+//! `settle/rest.rs`.
 
-mod batch;
-mod rows;
+mod progress;
+mod rest;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,24 +15,24 @@ use store::{FailPoint, Lease, Settled, Settlement, StoreError, StoreResult};
 use tokio::sync::Semaphore;
 
 use crate::gather::{Answers, Gathering, Linger};
-use crate::lanes::{Crossing, Held, Standing, hold};
-use crate::outcome::{Fate, find_out};
+use crate::lanes::{Crossing, Standing, standings};
+use crate::outcome::{Fate, Mark};
 use crate::session::{Pool, Session};
-use batch::Batch;
+use rest::Rest;
 
 /// Settlements in one transaction. Its lanes are held until it ends, some tens of milliseconds at the most.
 const TOGETHER_MAX: usize = 1_024;
 /// As many lanes as a process works on; each has one settlement under way.
 const WAITING_MAX: usize = 4_096;
-/// With so many outcomes each costs little: a transaction is five statements where all is well.
+/// With so many outcomes each costs little: a transaction is three statements where all is well.
 const ENOUGH: usize = 1_024;
-/// From one transaction to the next, unless there is enough for it. At full speed one lane alone has some 500 outcomes by
-/// then, and so have many lanes that have a few each; at a low speed nothing waits, since the last one is long ago. It adds
-/// less to what a crash repeats than the 50 ms for which a lane waits for company anyway.
-const APART: Duration = Duration::from_millis(20);
+/// From one transaction to the next, unless there is enough for it. At full speed one lane alone has some hundreds of
+/// outcomes by then, and so have many lanes that have a few each; at a low speed nothing waits, since the last one is long
+/// ago. It adds less to what a crash repeats than the 50 ms for which a lane waits for company anyway.
+const APART: Duration = Duration::from_millis(25);
 /// How often a settlement is passed over because its lane is in other hands (an order, a save that wakes many lanes), before
 /// it waits for the lane in a transaction of its own: about a second.
-const PASSED_OVER_MAX: usize = 50;
+const PASSED_OVER_MAX: usize = 40;
 /// Settlements that wait for their lane each hold a connection meanwhile.
 const ALONE_MAX: usize = 2;
 
@@ -45,7 +47,7 @@ pub(crate) struct Settling {
 pub(crate) struct Asked {
     lease: Lease,
     settlement: Arc<Settlement>,
-    /// What rows that are due at once are due by; null for the database's own time.
+    /// The store's `lease_now`.
     now: Option<i64>,
 }
 
@@ -90,11 +92,10 @@ impl Settling {
 
     async fn settle_alone(&self, asked: Asked) -> StoreResult<Settled> {
         let _place = self.alone.acquire().await.map_err(StoreError::broken)?;
-        let mut answers = settle(&self.pool, std::slice::from_ref(&asked), Crossing::Wait).await?;
-        match answers.pop() {
-            Some(Ok(Answer::Settled(settled))) => Ok(settled),
-            Some(Err(error)) => Err(error),
-            Some(Ok(Answer::PassedOver | Answer::Alone)) | None => Err(StoreError::Busy(0)),
+        match settle(&self.pool, std::slice::from_ref(&asked), Crossing::Wait).await?.first() {
+            Some(Standing::Ours(signal)) => Ok(Settled { signal: *signal }),
+            Some(Standing::Over) => Err(StoreError::Fenced),
+            Some(Standing::Busy) | None => Err(StoreError::Busy(0)),
         }
     }
 }
@@ -114,40 +115,52 @@ pub(crate) fn last_failure(settlement: &Settlement) -> Option<Timestamp> {
 
 /// Settles all in one transaction. Where one of them does not fit, each goes alone: it fails none of the others.
 async fn settle_together(pool: &Pool, asked: Vec<Asked>) -> StoreResult<Vec<StoreResult<Answer>>> {
-    match settle(pool, &asked, Crossing::Pass).await {
-        Err(StoreError::Unwritable(why)) => Err(StoreError::Unwritable(why)),
-        Err(StoreError::Unconfirmed(why)) => Err(StoreError::Unconfirmed(why)),
+    // A lane has one settlement under way; a second one of it, perhaps under another lease, is not of the same transaction.
+    let mut lanes = HashSet::new();
+    let first: Vec<bool> =
+        asked.iter().map(|asked| lanes.insert((asked.lease.account, asked.lease.endpoint))).collect();
+    let total = asked.len();
+    let once: Vec<Asked> = asked.into_iter().zip(&first).filter_map(|(asked, first)| first.then_some(asked)).collect();
+    let mut standings = match settle(pool, &once, Crossing::Pass).await {
+        Ok(standings) => standings.into_iter(),
+        Err(error @ (StoreError::Unwritable(_) | StoreError::Unconfirmed(_))) => return Err(error),
         Err(error) => {
-            tracing::warn!(settlements = asked.len(), %error, "settlements do not fit one transaction; each gets its own");
-            Ok(asked.iter().map(|_| Ok(Answer::Alone)).collect())
+            tracing::warn!(settlements = total, %error, "settlements do not fit one transaction; each gets its own");
+            return Ok((0..total).map(|_| Ok(Answer::Alone)).collect());
         }
-        answers => answers,
-    }
+    };
+    let mut answer = |is_first: bool| match if is_first { standings.next() } else { None } {
+        Some(Standing::Ours(signal)) => Ok(Answer::Settled(Settled { signal })),
+        Some(Standing::Busy) | None => Ok(Answer::PassedOver),
+        Some(Standing::Over) => Err(StoreError::Fenced),
+    };
+    Ok(first.into_iter().map(&mut answer).collect())
 }
 
-/// One transaction. The answers are in the order of those who ask.
-async fn settle(pool: &Pool, asked: &[Asked], crossing: Crossing) -> StoreResult<Vec<StoreResult<Answer>>> {
+/// One transaction: how the lease of each stands, in their order. Those that are ours are settled, and known to be.
+async fn settle(pool: &Pool, asked: &[Asked], crossing: Crossing) -> StoreResult<Vec<Standing>> {
     let mut session = pool.session().await?;
     session.begin(None);
-    let leases: Vec<Lease> = asked.iter().map(|asked| asked.lease).collect();
-    let held = before_commit(hold(&session, &leases, crossing).await)?;
-    let ours = asked.iter().zip(&held.standings).filter(|(_, standing)| matches!(standing, Standing::Ours(_)));
-    let batch = Batch::of(ours.map(|(asked, _)| asked));
-    if !batch.is_empty() {
-        before_commit(rows::write(&session, &batch).await)?;
-        FailPoint::BatchBeforeCommit.pass();
-        commit(pool, session, &held, &batch).await?;
-        FailPoint::BatchAfterCommit.pass();
-    }
-    Ok(held.standings.iter().map(answer).collect())
+    let (standings, mark) = before_commit(write(&session, asked, crossing).await)?;
+    // Nobody's lease stands: nothing was written.
+    let Some(mark) = mark else { return Ok(standings) };
+    FailPoint::BatchBeforeCommit.pass();
+    commit(pool, session, &mark, asked.iter().zip(&standings).filter(is_ours).map(|(asked, _)| asked)).await?;
+    FailPoint::BatchAfterCommit.pass();
+    Ok(standings)
 }
 
-fn answer(standing: &Standing) -> StoreResult<Answer> {
-    match standing {
-        Standing::Ours(signal) => Ok(Answer::Settled(Settled { signal: *signal })),
-        Standing::Busy => Ok(Answer::PassedOver),
-        Standing::Over => Err(StoreError::Fenced),
-    }
+async fn write(session: &Session, asked: &[Asked], crossing: Crossing) -> StoreResult<(Vec<Standing>, Option<Mark>)> {
+    let (held, mark) = progress::save(session, asked, crossing).await?;
+    let leases: Vec<Lease> = asked.iter().map(|asked| asked.lease).collect();
+    let standings = standings(session, &leases, &held).await?;
+    let ours = asked.iter().zip(&standings).filter(is_ours).map(|(asked, _)| asked);
+    rest::save(session, &Rest::of(ours)).await?;
+    Ok((standings, mark))
+}
+
+fn is_ours((_, standing): &(&Asked, &Standing)) -> bool {
+    matches!(standing, Standing::Ours(_))
 }
 
 /// What is lost before the commit is sent was not kept: it may be asked for again.
@@ -158,15 +171,20 @@ fn before_commit<T>(result: StoreResult<T>) -> StoreResult<T> {
     })
 }
 
-/// Commits. Where the answer is lost it is found out, so that nothing is written twice and nothing is sent twice.
-async fn commit(pool: &Pool, session: Session, held: &Held, batch: &Batch<'_>) -> StoreResult<()> {
+/// Commits what these have written. Where the answer is lost it is found out, so that nothing is written twice and nothing is
+/// sent twice.
+async fn commit<'a>(
+    pool: &Pool,
+    session: Session,
+    mark: &Mark,
+    ours: impl Iterator<Item = &'a Asked>,
+) -> StoreResult<()> {
     let why = match session.commit().await {
         Err(StoreError::Unconfirmed(why)) => why,
         committed => return committed,
     };
-    let Some(mark) = &held.mark else { return Err(StoreError::Unconfirmed(why)) };
     tracing::warn!(why, "a commit of lanes was not answered; finding out what became of it");
-    match batch.find_out(pool, mark).await {
+    match progress::find_out(pool, mark, ours).await {
         Fate::Kept => Ok(()),
         Fate::TakenBack => Err(StoreError::Unwritable(format!("{why}; nothing was kept"))),
         Fate::Unknown(why) => Err(StoreError::Unconfirmed(why)),

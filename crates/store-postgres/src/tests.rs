@@ -6,8 +6,16 @@ mod audience;
 mod concurrency;
 mod contract;
 mod copying;
+mod leasing;
+mod letting_go;
+mod lossy;
+mod old_snapshot;
+mod outcomes;
+mod partitions;
+mod replaying;
 mod running;
 mod sealing;
+mod settling;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -192,7 +192,7 @@ pub async fn progress_tells_what_an_endpoint_gets_first_and_how_fast<S: Store>(m
 
 pub async fn accounts_that_have_their_share_are_passed_over<S: Store>(mut world: World<S>) -> StoreResult<()> {
     let (first, second) = (Lane::waiting(&mut world).await?, Lane::waiting(&mut world).await?);
-    let room = Room { lanes: 10, full_accounts: vec![first] };
+    let room = Room { full_accounts: vec![first], ..Room::of(10) };
     let claimed = world.store.claim(NODE, world.now(), LEASE, room).await?;
     assert_eq!(claimed.iter().map(|lease| lease.account).collect::<Vec<_>>(), [second]);
     assert_eq!(world.lease().await?.account, first, "it was not lost");

@@ -171,6 +171,29 @@ pub async fn lanes_are_claimed_longest_due_first_and_no_more_than_asked<S: Store
     Ok(())
 }
 
+pub async fn a_node_may_leave_what_has_just_become_due_to_others<S: Store>(mut world: World<S>) -> StoreResult<()> {
+    let wait = A_SECOND * 2;
+    let patient = async |world: &World<S>| {
+        let room = Room { overdue_by: wait, ..Room::of(100) };
+        world.store.claim(OTHER_NODE, world.now(), LEASE, room).await
+    };
+    Lane::due(&mut world).await?;
+    world.pass(A_SECOND);
+    assert_eq!(patient(&world).await?, [], "it has been due for a second");
+    world.pass(A_SECOND);
+    let lease = patient(&world).await?[0];
+
+    world.pass(LEASE + A_SECOND);
+    assert_eq!(patient(&world).await?, [], "it has been free for a second");
+    world.pass(A_SECOND);
+    let next = patient(&world).await?[0];
+    assert!(next.epoch > lease.epoch);
+    world.store.release(next, world.now()).await?;
+    assert_eq!(patient(&world).await?, [], "it has just been given back");
+    assert_eq!(world.claim().await?.len(), 1, "and others take it at once");
+    Ok(())
+}
+
 pub async fn a_paused_lane_waits_for_its_owner<S: Store>(mut world: World<S>) -> StoreResult<()> {
     let lane = Lane::due(&mut world).await?;
     let change = async |world: &World<S>, change| {

@@ -24,6 +24,8 @@ pub mod journal;
 pub mod lanes;
 mod model;
 #[doc(hidden)]
+pub mod nodes;
+#[doc(hidden)]
 pub mod notices;
 #[doc(hidden)]
 pub mod orders;

@@ -10,6 +10,7 @@ mod erasures;
 mod inbox;
 mod journal;
 mod lanes;
+mod nodes;
 mod notices;
 mod replays;
 mod roster;

@@ -160,6 +160,7 @@ macro_rules! suite {
                 a_released_lane_is_due_again_only_with_work,
                 a_lane_with_retries_only_is_due_when_the_first_is,
                 lanes_are_claimed_longest_due_first_and_no_more_than_asked,
+                a_node_may_leave_what_has_just_become_due_to_others,
                 a_paused_lane_waits_for_its_owner,
                 every_health_reads_back,
                 an_open_lane_waits_until_its_time_whoever_owned_it,
@@ -355,6 +356,16 @@ macro_rules! suite {
                 keys_are_let_go_when_many_of_them_no_longer_count,
             ]
         );
+        $crate::sentences!(
+            $make,
+            nodes,
+            [
+                a_node_that_is_seen_is_among_the_living,
+                what_a_node_tells_last_is_listed_since_it_was_first_seen,
+                a_silent_node_is_forgotten_by_the_others_and_new_when_it_comes_back,
+                a_node_that_leaves_is_gone_at_once,
+            ]
+        );
     };
 }
 
@@ -400,6 +411,7 @@ mod tests {
             include_str!("agendas.rs"),
             include_str!("erasures.rs"),
             include_str!("upkeep.rs"),
+            include_str!("nodes.rs"),
         ];
         let listed = include_str!("suite.rs");
         for sentence in areas.iter().flat_map(|area| area.split("\npub async fn ").skip(1)) {

@@ -584,3 +584,13 @@ create table erasure (
     primary key (account, erasure)
 ) strict, without rowid;
 create index erasure_open on erasure (state, erasure) where finished_at is null; -- the janitor's work, oldest first
+
+-- The processes that serve from this file: one at a time, by its lock. One that is not seen for a while is taken for gone.
+create table node (
+    node blob primary key check (length(node) = 16),
+    name text not null,
+    lanes integer not null,
+    requests integer not null,
+    started_at integer not null,
+    seen_at integer not null
+) strict, without rowid;

@@ -7,7 +7,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, ErrorCode, Params, Row, ffi};
 use store::{StoreError, StoreResult, UnsealError};
 use webinar::{AttendeeZone, MangoId, Participant, SeriesId, SessionId, Zones};
-use wire::{AccountId, EndpointId, ErasureId, EventId, FanOutId, NoticeId, ReplayId, SourceId, SubscriptionId};
+use wire::{AccountId, EndpointId, ErasureId, EventId, FanOutId, NodeId, NoticeId, ReplayId, SourceId, SubscriptionId};
 
 /// An engine's error as the caller should act on it.
 pub(crate) fn broken(error: rusqlite::Error) -> StoreError {
@@ -129,6 +129,7 @@ id_columns!(
     ErasureId,
     EventId,
     FanOutId,
+    NodeId,
     NoticeId,
     ReplayId,
     SourceId,

@@ -62,7 +62,7 @@ pub(crate) fn forgive(connection: &Connection, account: AccountId, endpoint: End
     )
 }
 
-/// Ends the leases of a server that is no more; its epochs are over too.
+/// Ends the leases of a server that is no more, and forgets it; its epochs are over too.
 pub(crate) fn void_leases(connection: &Connection) -> rusqlite::Result<()> {
     for table in ["lane", "handler"] {
         let sql = format!(
@@ -70,5 +70,6 @@ pub(crate) fn void_leases(connection: &Connection) -> rusqlite::Result<()> {
         );
         connection.execute(&sql, [])?;
     }
+    connection.execute("delete from node", [])?;
     Ok(())
 }

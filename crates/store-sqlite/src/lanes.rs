@@ -55,12 +55,13 @@ impl Lanes for SqliteStore {
     async fn claim(&self, owner: NodeId, now: Timestamp, lease_for: Duration, room: Room) -> StoreResult<Vec<Lease>> {
         let full: Vec<u32> = room.full_accounts.iter().map(AccountId::as_u32).collect();
         let full = serde_json::to_string(&full).map_err(StoreError::broken)?;
-        let values = (millis(now), full.clone());
+        let by = millis(now - room.overdue_by);
+        let values = (by, full.clone());
         let is_any_due = self.readers.read(move |connection| find(connection, ANY_DUE, values, |_| Ok(()))).await?;
         if is_any_due.is_none() {
             return Ok(Vec::new());
         }
-        let values = (millis(now), *owner.as_bytes(), millis(now + lease_for), room.lanes as i64, full);
+        let values = (by, *owner.as_bytes(), millis(now + lease_for), room.lanes as i64, full);
         self.writer
             .write(move |connection| {
                 let mut claimed = list(connection, CLAIM, values, |row| {

@@ -20,6 +20,7 @@ mod inbox;
 mod journal;
 mod lanes;
 mod migrate;
+mod nodes;
 mod notices;
 mod open;
 mod readers;

@@ -45,19 +45,22 @@ pub struct LaneWork {
     pub signal: u64,
 }
 
-/// How many lanes a node has room for.
+/// How many lanes a node has room for, and which.
 #[derive(Clone, Debug)]
 pub struct Room {
     /// Of all.
     pub lanes: usize,
     /// Accounts that have their share already.
     pub full_accounts: Vec<AccountId>,
+    /// Only lanes that could have been claimed for so long: that were due by then, and free. A node with much to do leaves
+    /// the others to those with less.
+    pub overdue_by: Duration,
 }
 
 impl Room {
     /// Room for so many lanes of whatever account.
     pub fn of(lanes: usize) -> Room {
-        Room { lanes, full_accounts: Vec::new() }
+        Room { lanes, full_accounts: Vec::new(), overdue_by: Duration::ZERO }
     }
 }
 

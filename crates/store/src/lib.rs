@@ -3,8 +3,8 @@
 //! Each trait is one table family: [`Accounts`], [`Audit`], [`Roster`] (mangoes, participants, membership), [`Catalog`]
 //! (series and events), [`Subscriptions`] (endpoints too), [`Secrets`] (what they sign with), [`Lanes`] (the queues),
 //! [`Backlog`] (orders to them), [`Replays`], [`Journal`] (the delivery log), [`Notices`], [`Rules`] (of time zones), [`Inbox`],
-//! [`Runs`] (of handlers), [`Agendas`] (people's calendars), [`Erasures`] (of people) and [`Upkeep`] (what is kept how
-//! long). Secrets are sealed at rest, by a [`Vault`].
+//! [`Runs`] (of handlers), [`Agendas`] (people's calendars), [`Erasures`] (of people), [`Upkeep`] (what is kept how
+//! long) and [`Nodes`] (who serves). Secrets are sealed at rest, by a [`Vault`].
 //! `store-spec` says in tests what every implementation owes. Times are kept to the millisecond; a write to an account
 //! that does not exist is `Missing`, an id that is taken `Exists`.
 
@@ -24,6 +24,7 @@ mod fingerprint;
 mod inbox;
 mod journal;
 mod lanes;
+mod nodes;
 mod notices;
 mod page;
 mod replays;
@@ -65,6 +66,7 @@ pub use lanes::{
     Due, Exception, ExceptionState, FailedAttempt, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member,
     OPEN_FAN_OUTS_MAX, PACED_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement,
 };
+pub use nodes::{NodeRecord, Nodes, Presence};
 pub use notices::{
     DisabledBecause, NewNotice, NoticeAttempt, NoticeDelivery, NoticeDeliveryState, NoticeErrand, NoticeLease,
     NoticeRecord, NoticeSubject, Notices,
@@ -110,6 +112,7 @@ pub trait Store:
     + Agendas
     + Erasures
     + Upkeep
+    + Nodes
 {
 }
 
@@ -131,5 +134,6 @@ impl<T> Store for T where
         + Agendas
         + Erasures
         + Upkeep
+        + Nodes
 {
 }

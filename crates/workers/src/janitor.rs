@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use wire::AccountId;
 
 use crate::Turn;
+use crate::trouble::Trouble;
 
 /// Messages looked at in one step; the store gives fewer where they are large.
 const SEARCHED_AT_ONCE: usize = 256;
@@ -54,14 +55,11 @@ impl Janitor {
 
     /// Works until `stop` holds `true`, or nobody is left to say so. A step under way is finished; it is short.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut trouble = Trouble::with("the janitor could not do its work");
         while !*stop.borrow() {
-            let pause = match self.turn().await {
-                Ok(Turn::Worked) => PAUSE_AT_WORK,
-                Ok(Turn::Idle) => PAUSE_AT_REST,
-                Err(error) => {
-                    tracing::warn!(%error, "the janitor could not do its work; trying again");
-                    PAUSE_AT_REST
-                }
+            let pause = match trouble.heed(self.turn().await) {
+                Some(Turn::Worked) => PAUSE_AT_WORK,
+                Some(Turn::Idle) | None => PAUSE_AT_REST,
             };
             tokio::select! {
                 told = stop.wait_for(|stop| *stop) => if told.is_err() { return },

@@ -2,13 +2,13 @@
 //! Everything about its endpoint (order, pace, breaker) is decided here, by its one owner, without locks.
 
 mod commit;
+mod health;
+pub(crate) mod hold;
 mod ledger;
 mod plan;
 pub(crate) mod sender;
 mod share;
 
-use std::mem::discriminant;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,22 +18,22 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use provider::concurrency::Concurrency;
 use provider::eta::Speed;
-use provider::judge::{Attempt, AttemptKind, Jitter, RetryPolicy, Sign, judge, sign_of};
-use provider::lane::{LanePolicy, LaneState};
+use provider::judge::{Attempt, AttemptKind, Jitter, RetryPolicy, judge, sign_of};
+use provider::lane::LaneState;
 use provider::pace::Pace;
 use provider::settings::EndpointSettings;
-use store::{DisabledBecause, EndpointSwitch, FailPoint, LaneWork, Lease, NewNotice, Settled, StoreError, StoreResult};
+use store::{EndpointSwitch, FailPoint, LaneWork, Lease, NewNotice, Settled, StoreError, StoreResult};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
-use wire::NoticeId;
 
-use crate::{Context, LEASE_FOR};
+use crate::{Context, Turn};
 use commit::Commit;
+use hold::{Hold, Moment};
 use ledger::Ledger;
 use plan::{Fetched, Plan};
 use sender::{Attempting, Done, Sender};
+use share::Share;
 pub(crate) use share::{Flight, Paces};
-use share::{Share, Voice};
 
 /// Outcomes are looked at this often, and committed if there are enough of them to be worth an fsync.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
@@ -44,8 +44,6 @@ const UNSETTLED_MAX: usize = 4_096;
 /// How long a lane may keep its place while others wait for one.
 const TURN_MAX: Duration = Duration::from_secs(60);
 
-type Renewing = Pin<Box<dyn Future<Output = StoreResult<()>> + Send>>;
-
 /// What a lane has in common with the others of its process.
 #[derive(Clone)]
 pub(crate) struct Shared {
@@ -53,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) stop: watch::Receiver<bool>,
     /// All places are taken, and other lanes are due.
     pub(crate) is_crowded: Arc<AtomicBool>,
+    /// This lane is to go to another node.
+    pub(crate) is_given_back: Arc<AtomicBool>,
     pub(crate) flight: Arc<Flight>,
     pub(crate) paces: Arc<Paces>,
 }
@@ -61,6 +61,7 @@ pub(crate) struct Shared {
 pub(crate) struct Lane {
     context: Context,
     lease: Lease,
+    hold: Hold,
     shared: Shared,
     share: Share,
     retries: RetryPolicy,
@@ -82,17 +83,17 @@ pub(crate) struct Lane {
     in_flight: FuturesUnordered<Attempting>,
     ledger: Ledger,
     commit: Commit,
-    renewing: Option<Renewing>,
-    renewed_at: Instant,
     opened_at: Instant,
+    has_worked: bool,
 }
 
 impl Lane {
-    pub(crate) fn new(context: Context, lease: Lease, shared: Shared) -> Lane {
-        let now = Instant::now();
+    /// The lane was claimed by what was asked at `asked`.
+    pub(crate) fn new(context: Context, lease: Lease, asked: Moment, shared: Shared) -> Lane {
         let settings = EndpointSettings::default();
         Lane {
             plan: Plan::new(context.lanes.clone(), lease),
+            hold: Hold::new(context.lanes.clone(), lease, asked),
             context,
             lease,
             share: Share::new(shared.flight.clone()),
@@ -111,15 +112,27 @@ impl Lane {
             in_flight: FuturesUnordered::new(),
             ledger: Ledger::default(),
             commit: Commit::default(),
-            renewing: None,
-            renewed_at: now,
-            opened_at: now,
+            opened_at: Instant::now(),
+            has_worked: false,
         }
     }
 
-    /// Works until there is nothing that may be sent now, then gives the lane back. Only the loss of the lease ends it
-    /// at once: what is in flight then belongs to the next owner.
-    pub(crate) async fn run(mut self) -> StoreResult<()> {
+    /// Works until there is nothing that may be sent now, then gives the lane back; `Idle` where there was nothing to do at
+    /// all. It ends at once where another has it, or nobody knows what became of a commit: what is in flight then belongs
+    /// to the next owner, who reads what is there.
+    pub(crate) async fn run(mut self) -> StoreResult<Turn> {
+        let worked = match self.work().await {
+            Ok(()) => self.finish().await,
+            Err(error) => Err(error),
+        };
+        self.shared.paces.keep((self.lease.account, self.lease.endpoint), self.pace);
+        if let Err(error) = &worked {
+            self.tell(error);
+        }
+        worked.map(|()| if self.has_worked { Turn::Worked } else { Turn::Idle })
+    }
+
+    async fn work(&mut self) -> StoreResult<()> {
         let mut sender = self.open().await?;
         let mut flush = steady(FLUSH_INTERVAL);
         let mut housekeeping = steady_from(self.housekeeping_begins(), HOUSEKEEPING_INTERVAL);
@@ -136,7 +149,7 @@ impl Lane {
                 biased;
                 Some(fetched) = OptionFuture::from(self.plan.fetching()) => self.take_in(fetched, &mut sender)?,
                 Some(settled) = OptionFuture::from(self.commit.under_way()) => self.take_settled(settled?),
-                Some(renewed) = OptionFuture::from(self.renewing.as_mut()) => self.take_renewed(renewed)?,
+                Some(renewed) = OptionFuture::from(self.hold.renewing()) => self.hold.take_renewed(renewed)?,
                 _ = flush.tick(), if self.may_settle() => self.settle_if_worth_it(),
                 _ = housekeeping.tick() => self.keep_house(),
                 Some(done) = self.in_flight.next(), if !self.in_flight.is_empty() => self.note_all(done),
@@ -144,7 +157,7 @@ impl Lane {
                 Ok(()) = self.shared.stop.changed() => {}
             }
         }
-        self.finish().await
+        Ok(())
     }
 
     /// Lanes that open together, as those of one save do, do not all ask the store in the same moment.
@@ -160,13 +173,7 @@ impl Lane {
         let sender = Sender::new(&self.context, &work.endpoint)?;
         self.obey(&work);
         self.plan.open(work.fan_outs, self.shared.paces.now());
-        let now = self.context.clock.now();
-        self.plan.want_retries(now);
-        // Counting a large audience may have taken a good part of the lease.
-        if self.renewed_at.elapsed() > LEASE_FOR / 3 {
-            self.context.lanes.renew(self.lease, now, LEASE_FOR).await?;
-            self.renewed_at = Instant::now();
-        }
+        self.plan.want_retries(self.context.clock.now());
         Ok(sender)
     }
 
@@ -186,8 +193,8 @@ impl Lane {
     fn fill(&mut self, sender: &Sender) -> Option<Duration> {
         let mut next_slot = None;
         self.plan.note_quiet();
-        if self.may_send() {
-            let now = self.context.clock.now();
+        let now = self.context.clock.now();
+        if self.may_send() && self.hold.is_sure(now) {
             let window = self.health.window(self.concurrency.limit(), now) as usize;
             self.plan.read_for(window, self.settings.rate);
             let kind = match self.health {
@@ -211,10 +218,14 @@ impl Lane {
                     self.pace.note(rate, self.shared.paces.now());
                 }
                 self.in_flight.push(sender.send(errand, kind));
+                self.has_worked = true;
             }
             for (fan_out, place) in self.plan.take_erased() {
                 self.ledger.record_erased(fan_out, place);
             }
+        } else {
+            // Counting a large audience may have taken more than the lease, too.
+            self.hold.renew_if_due(now);
         }
         if self.leaving.is_none() {
             self.plan.fetch_ahead();
@@ -233,7 +244,8 @@ impl Lane {
 
     fn may_send(&self) -> bool {
         let turn_is_over = self.shared.is_crowded.load(Ordering::Relaxed) && self.opened_at.elapsed() > TURN_MAX;
-        let is_called_off = self.is_paused || turn_is_over || *self.shared.stop.borrow();
+        let is_leaving = turn_is_over || self.shared.is_given_back.load(Ordering::Relaxed);
+        let is_called_off = self.is_paused || is_leaving || *self.shared.stop.borrow();
         !is_called_off && self.leaving.is_none() && !self.commit.is_refused()
     }
 
@@ -267,43 +279,6 @@ impl Lane {
         self.note_health(&done, sign_of(&attempt), now, jitter);
         let row = self.plan.finish(&done.errand);
         self.ledger.record(&done, verdict, row, now);
-    }
-
-    fn note_health(&mut self, done: &Done, sign: Sign, now: Timestamp, jitter: Jitter) {
-        match sign {
-            Sign::Alive => {
-                self.share.note(Voice::Answering);
-                self.concurrency.note_answer(done.phases.total, self.in_flight.len() + 1);
-            }
-            Sign::Failing(_) => {
-                self.share.note(Voice::Silent);
-                self.concurrency.note_failure();
-            }
-            Sign::Throttling(_) | Sign::Gone => {}
-        }
-        let policy = LanePolicy { window: self.concurrency.limit(), disable_after: self.context.bounds.disable_after };
-        let health = self.health.after(sign, policy, now, jitter);
-        if discriminant(&health) != discriminant(&self.health) {
-            tracing::info!(endpoint = %self.lease.endpoint, health = health.name(), after = %done.outcome, "an endpoint changed");
-        }
-        if let (LaneState::Open { .. }, LaneState::SlowStart { .. }) = (self.health, health) {
-            // What it could bear before says little.
-            self.concurrency = Concurrency::new(self.settings.concurrency_max);
-        }
-        if health.is_ended() && !self.health.is_ended() {
-            self.notice = Some(self.given_up(health, now));
-        }
-        self.health = health;
-    }
-
-    /// Tells the owner that the endpoint gets nothing more.
-    fn given_up(&self, health: LaneState, now: Timestamp) -> NewNotice {
-        let id = NoticeId::from_bytes(self.context.chance.id_bytes(now));
-        let because = match (self.health, health) {
-            (LaneState::Open { since, .. }, LaneState::Disabled { .. }) => DisabledBecause::FailingSince(since),
-            _ => DisabledBecause::Gone,
-        };
-        NewNotice::endpoint_disabled(id, self.lease.endpoint, because, now)
     }
 
     fn random_bits(&self) -> u64 {
@@ -346,18 +321,6 @@ impl Lane {
         }
     }
 
-    /// The owner may have said that the endpoint is well again.
-    fn take_over_health(&mut self, health: LaneState) {
-        // What was read before our last commit says less than we know.
-        let is_current = !self.commit.is_under_way() && self.plan.knows_all_commits();
-        // Where the store knew of no failing, there was nothing to forgive: what we have learned since stands.
-        let was_failing = !matches!(self.stored_health, LaneState::Healthy { .. });
-        if health == LaneState::default() && was_failing && is_current {
-            (self.health, self.stored_health) = (health, health);
-            self.concurrency = Concurrency::new(self.settings.concurrency_max);
-        }
-    }
-
     fn may_settle(&self) -> bool {
         !self.commit.is_under_way() && (!self.ledger.is_empty() || self.plan.has_ended_some())
     }
@@ -382,6 +345,7 @@ impl Lane {
         }
         // A lane that is given back may have nothing left to tell.
         if !settlement.is_empty() {
+            self.has_worked = true;
             self.commit.start(self.context.lanes.clone(), self.lease, settlement, outcomes);
         }
     }
@@ -394,37 +358,40 @@ impl Lane {
 
     fn keep_house(&mut self) {
         let now = self.context.clock.now();
-        if self.renewing.is_none() && self.renewed_at.elapsed() > LEASE_FOR / 3 {
-            let (lanes, lease) = (self.context.lanes.clone(), self.lease);
-            self.renewing = Some(Box::pin(async move { lanes.renew(lease, now, LEASE_FOR).await }));
-        }
+        self.hold.renew_if_due(now);
         self.plan.want_retries(now);
         self.plan.want_work();
     }
 
-    fn take_renewed(&mut self, renewed: StoreResult<()>) -> StoreResult<()> {
-        self.renewing = None;
-        match renewed {
-            Ok(()) => self.renewed_at = Instant::now(),
-            Err(StoreError::Fenced) => return Err(StoreError::Fenced),
-            // There is time for more tries before the lease ends, and until then it is ours.
-            Err(error) => tracing::warn!(endpoint = %self.lease.endpoint, %error, "a lease could not be renewed yet"),
-        }
-        Ok(())
-    }
-
     /// Commits what is left, such as fan-outs that ended with the last page, and gives the lane back.
-    async fn finish(mut self) -> StoreResult<()> {
+    async fn finish(&mut self) -> StoreResult<()> {
         // What is still being read is of no use, and may hold what others wait for.
         self.plan.stop_reading();
         self.settle();
         if let Some(settling) = self.commit.under_way() {
             settling.await?;
+            self.commit.end();
         }
-        self.shared.paces.keep((self.lease.account, self.lease.endpoint), self.pace);
         FailPoint::ReleaseBefore.pass();
         self.context.lanes.release(self.lease, self.context.clock.now()).await?;
-        self.leaving.map_or(Ok(()), Err)
+        self.leaving.take().map_or(Ok(()), Err)
+    }
+
+    /// Tells once why the lane was left, and what that costs.
+    fn tell(&self, error: &StoreError) {
+        let (endpoint, in_flight) = (self.lease.endpoint, self.in_flight.len());
+        let outcomes = self.ledger.len() + self.commit.outcomes();
+        match error {
+            StoreError::Fenced => tracing::warn!(
+                %endpoint, outcomes, in_flight,
+                "another owner has a lane; what was not saved is dropped, and may be sent again"
+            ),
+            StoreError::Unconfirmed(_) => tracing::warn!(
+                %endpoint, outcomes, in_flight, %error,
+                "a lane is left and read anew; what turns out not to be saved is sent again"
+            ),
+            _ => tracing::warn!(%endpoint, outcomes, %error, "a lane was left; it is taken up again when it is due"),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod replays;
 mod rules;
 mod runs;
 mod test_send;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,8 +66,11 @@ impl Default for Bounds {
 /// Each holds a socket, and some tens of kilobytes while it waits.
 const REQUESTS_MAX: usize = 8_192;
 
-/// A lane whose owner died is taken over after this time; owners renew at a third of it.
-pub(crate) const LEASE_FOR: Duration = Duration::from_secs(30);
+/// How long a lane or a handler is leased. One whose owner died without a word is taken over at most this much and one look,
+/// which comes each second, later: within 16 s. It bears a store that is away for 10 s, such as one that fails over.
+pub(crate) const LEASE_FOR: Duration = Duration::from_secs(15);
+/// Owners renew so early that two more tries fit in before the lease ends, each with time for a slow answer.
+pub(crate) const RENEW_AFTER: Duration = Duration::from_secs(5);
 
 /// What a turn found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

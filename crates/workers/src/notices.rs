@@ -19,6 +19,7 @@ use wire::headers;
 
 use crate::Context;
 use crate::lane::sender::{ATTEMPT_TIME_MAX, Attempted};
+use crate::trouble::Trouble;
 
 /// Notices on their way at once: they are few, and each may take as long as a delivery.
 const NOTICES_MAX: usize = 32;
@@ -44,10 +45,9 @@ impl NoticeSender {
     /// Runs until told to stop; then waits for what is in flight, at most `drain` long. What is not finished by then
     /// stays owed in the store.
     pub async fn run(mut self, drain: Duration) {
+        let mut trouble = Trouble::with("notices could not be claimed");
         while !self.is_stopped() {
-            if let Err(error) = self.turn().await {
-                tracing::error!(%error, "notices could not be claimed; trying again");
-            }
+            trouble.heed(self.turn().await);
             tokio::select! {
                 _ = self.stop.changed() => {}
                 () = sleep(POLL_INTERVAL) => {}

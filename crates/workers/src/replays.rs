@@ -9,6 +9,8 @@ use store::{Clock, ReplayState, Replays, StoreResult};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
+use crate::trouble::Trouble;
+
 /// Replays that have a turn at a time: some tens of milliseconds of the writer. The others are due for longer then, and
 /// come first.
 const REPLAYS_AT_ONCE: usize = 32;
@@ -41,14 +43,11 @@ impl ReplayTurner {
 
     /// Runs until told to stop. A turn is one transaction, so there is nothing to finish.
     pub async fn run(mut self) {
+        let mut trouble = Trouble::with("replays could not go on");
         while !*self.stop.borrow() && self.stop.has_changed().is_ok() {
-            let pause = match self.turn().await {
-                Ok(0) => POLL_INTERVAL_MAX,
-                Ok(_) => LOOK_AGAIN_AFTER,
-                Err(error) => {
-                    tracing::error!(%error, "replays could not go on; trying again");
-                    POLL_INTERVAL_MAX
-                }
+            let pause = match trouble.heed(self.turn().await) {
+                Some(0) | None => POLL_INTERVAL_MAX,
+                Some(_) => LOOK_AGAIN_AFTER,
             };
             tokio::select! {
                 biased;

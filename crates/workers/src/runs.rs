@@ -7,6 +7,7 @@ mod intake;
 mod ledger;
 mod runner;
 mod tenure;
+mod term;
 
 use std::collections::HashMap;
 use std::sync::Arc;

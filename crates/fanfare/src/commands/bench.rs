@@ -33,6 +33,9 @@ pub(crate) enum BenchCommand {
     /// Answer 200 to everything (the counterpart of `deliver`).
     #[command(hide = true)]
     Sink(sink::SinkArgs),
+    /// Deliver from a PostgreSQL database (one of the nodes of `deliver`).
+    #[command(hide = true)]
+    Node(deliver::node::NodeArgs),
     /// Send signed messages (the counterpart of `inbox`).
     #[command(hide = true)]
     Load(load::LoadArgs),
@@ -42,7 +45,10 @@ pub(crate) enum BenchCommand {
 /// to its core, and so stay on it.
 pub(crate) fn run(command: BenchCommand) -> anyhow::Result<()> {
     match command {
+        // Nodes and server share all cores; on a file the lanes have one of their own.
+        BenchCommand::Deliver(args) if args.is_on_server() => on_all_cores(deliver::run(args)),
         BenchCommand::Deliver(args) => on_core(MEASURED_CORE, deliver::run(args)),
+        BenchCommand::Node(args) => on_all_cores(deliver::node::run(args)),
         BenchCommand::Inbox(args) => on_core(MEASURED_CORE, inbox::run(args)),
         BenchCommand::Dedupe(args) => on_core(MEASURED_CORE, dedupe::run(args)),
         BenchCommand::Neighbours(args) => {
@@ -56,6 +62,10 @@ pub(crate) fn run(command: BenchCommand) -> anyhow::Result<()> {
 
 fn on_core(core: usize, work: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> anyhow::Result<()> {
     meter::pin_to(core);
+    on_all_cores(work)
+}
+
+fn on_all_cores(work: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // Spawned, because the thread that blocks here is not one of the runtime's workers.
     runtime.block_on(async { tokio::spawn(work).await? })
@@ -74,10 +84,16 @@ struct Counterpart {
 
 impl Counterpart {
     fn start(arguments: &[String]) -> anyhow::Result<Counterpart> {
+        Counterpart::start_with(arguments, &[])
+    }
+
+    /// The same with these variables in its environment.
+    fn start_with(arguments: &[String], variables: &[(&str, &str)]) -> anyhow::Result<Counterpart> {
         let program = std::env::current_exe().context("this program's own file was not found")?;
         let mut process = Command::new(program)
             .arg("bench")
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stdin(Stdio::piped())
             .kill_on_drop(true)
@@ -87,10 +103,15 @@ impl Counterpart {
         Ok(Counterpart { process, output: BufReader::new(output).lines() })
     }
 
+    /// Tells the counterpart to go on.
+    async fn tell(&mut self) -> anyhow::Result<()> {
+        let input = self.process.stdin.as_mut().context("the counterpart process takes no input")?;
+        Ok(input.write_all(b"\n").await?)
+    }
+
     /// Asks the counterpart for a number.
     async fn next_number(&mut self) -> anyhow::Result<u64> {
-        let input = self.process.stdin.as_mut().context("the counterpart process takes no input")?;
-        input.write_all(b"\n").await?;
+        self.tell().await?;
         Ok(self.next_line().await?.parse()?)
     }
 

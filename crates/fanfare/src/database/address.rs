@@ -64,15 +64,25 @@ fn with_tls(address: Address, authorities: Option<&str>) -> Result<Address, Post
     })
 }
 
-/// Why a database was not opened, with the mend where the reason is a certificate.
+/// What to do where a server's refusal holds these words.
+const MENDS: [(&str, &str); 3] = [
+    (
+        "certificate",
+        "name the authority that has signed the server's certificate with ?sslrootcert=FILE, or, where nobody else \
+         reaches the network between, connect in the clear with ?sslmode=disable",
+    ),
+    ("startup parameter", "behind PgBouncer, add ?pooler=transaction"),
+    (
+        "during recovery",
+        "it is a standby; give the address of the primary, or name all servers and add ?target_session_attrs=read-write",
+    ),
+];
+
+/// Why a database was not opened, with the mend that belongs to the reason.
 pub(crate) fn told_with_mend(error: OpenError) -> anyhow::Error {
     let OpenError::Unreachable { database, reason } = error else { return error.into() };
-    if reason.contains("certificate") {
-        return anyhow::anyhow!(
-            "{database} cannot be opened: {reason}; name the authority that has signed the server's certificate with \
-             ?sslrootcert=FILE, or, where nobody else reaches the network between, connect in the clear with \
-             ?sslmode=disable"
-        );
+    match MENDS.iter().find(|(words, _)| reason.contains(words)) {
+        Some((_, mend)) => anyhow::anyhow!("{database} cannot be opened: {reason}; {mend}"),
+        None => OpenError::Unreachable { database, reason }.into(),
     }
-    OpenError::Unreachable { database, reason }.into()
 }

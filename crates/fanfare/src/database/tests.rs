@@ -56,12 +56,18 @@ fn authorities_are_read_from_a_file_that_must_be_one_of_authorities() {
 }
 
 #[test]
-fn a_certificate_nobody_vouches_for_is_told_with_its_mend() {
-    let error = |reason: &str| store_postgres::OpenError::Unreachable {
-        database: "postgres://db:5432/fanfare".to_owned(),
-        reason: reason.to_owned(),
+fn a_refusal_is_told_with_the_mend_that_belongs_to_it() {
+    let told = |reason: &str| {
+        let (database, reason) = ("postgres://db:5432/fanfare".to_owned(), reason.to_owned());
+        told_with_mend(store_postgres::OpenError::Unreachable { database, reason }).to_string()
     };
-    let told = told_with_mend(error("invalid peer certificate: UnknownIssuer")).to_string();
-    assert!(told.contains("sslrootcert=FILE") && told.contains("postgres://db:5432/fanfare"), "{told}");
-    assert!(!told_with_mend(error("connection refused")).to_string().contains("sslrootcert"));
+    for (reason, mend) in [
+        ("invalid peer certificate: UnknownIssuer", "sslrootcert=FILE"),
+        ("unsupported startup parameter: options", "pooler=transaction"),
+        ("cannot execute LOCK TABLE during recovery", "the primary"),
+        ("Connection refused", "is the server running"),
+    ] {
+        let told = told(reason);
+        assert!(told.starts_with("postgres://db:5432/fanfare cannot") && told.contains(mend), "{told}");
+    }
 }

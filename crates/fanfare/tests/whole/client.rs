@@ -21,6 +21,24 @@ pub(crate) async fn post(
     send(address, Request::post(path), headers, body.into()).await
 }
 
+pub(crate) async fn put(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Option<(u16, Value)> {
+    send(address, Request::put(path), headers, body.into()).await
+}
+
+pub(crate) async fn patch(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Option<(u16, Value)> {
+    send(address, Request::patch(path), headers, body.into()).await
+}
+
 pub(crate) async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Option<(u16, Value)> {
     send(address, Request::get(path), headers, Bytes::new()).await
 }

@@ -14,6 +14,7 @@ mod faults;
 mod interop;
 mod leaks;
 mod ledger;
+mod nodes;
 mod power;
 mod receiver;
 mod receiving;

@@ -56,6 +56,13 @@ pub(crate) async fn back_up(database: &Path, to: &Path) -> String {
     String::from_utf8(ran.stdout).unwrap()
 }
 
+/// Runs a command on the database, beside whatever serves from it; what it tells.
+pub(crate) async fn run(database: &Path, arguments: &[&str]) -> String {
+    let ran = command(database).args(arguments).output().await.unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
+}
+
 /// From the environment, since copies of a database are opened without the files beside it.
 fn sealing_key() -> SealingKey {
     SealingKey::from_bytes([7; 32])
@@ -222,10 +229,20 @@ impl Server {
         let _ = self.process.kill().await;
     }
 
+    /// Sends it a signal, such as one that lets it sleep.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.process.id().expect("it lives")).unwrap();
+        kill(Pid::from_raw(id), signal).unwrap();
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn lives(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
     /// SIGTERM, as an operator would; all it has logged.
     pub(crate) async fn stop(mut self) -> String {
-        let id = i32::try_from(self.process.id().unwrap()).unwrap();
-        kill(Pid::from_raw(id), Signal::SIGTERM).unwrap();
+        self.signal(Signal::SIGTERM);
         let status = timeout(PATIENCE, self.process.wait()).await.expect("it stops").unwrap();
         assert!(status.success(), "a graceful stop exits with 0, not {status}");
         timeout(PATIENCE, &mut self.reading).await.expect("its log ends").unwrap();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use store::{Lease, StoreError, StoreResult};
 use tokio_postgres::Row;
 
-use super::hold::{Crossing, Keys, Standing, hold};
+use super::hold::{Keys, Standing, hold};
 use super::span;
 use crate::backlog::{LaneKeys, align};
 use crate::columns::{Columns, List, list, millis, run, values};
@@ -146,7 +146,7 @@ async fn release_all(pool: &Pool, asked: Vec<Release>) -> StoreResult<Vec<StoreR
     let mut session = pool.session().await?;
     session.begin(None);
     let leases: Vec<Lease> = asked.iter().map(|release| release.lease).collect();
-    let standings = hold(&session, &leases, Crossing::Pass).await?.standings;
+    let standings = hold(&session, &leases).await?;
     let ours = asked.into_iter().zip(&standings).filter(|(_, standing)| matches!(standing, Standing::Ours(_)));
     let ours: Vec<Release> = ours.map(|(release, _)| release).collect();
     if !ours.is_empty() {

@@ -1,20 +1,33 @@
 //! What is due again in a lane, and whether a newer version has reached the person meanwhile.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use provider::frontier::Place;
 use provider::segment;
 use store::{Due, Lease, Recipient, Retry, StoreError, StoreResult};
 use tokio_postgres::Row;
-use webinar::{SeriesId, Zones};
+use webinar::SeriesId;
 use wire::FanOutId;
 
+use super::hold::Keys;
+use crate::PostgresStore;
 use crate::columns::{Columns, Id, LEASE_NOW, List, ParticipantReader, list, number, values};
-use crate::session::Session;
+use crate::due::DATABASE_NOW;
+use crate::gather::{Answers, Gathering, Linger};
+use crate::session::{Pool, Session};
 
+/// Lanes that are looked at together: a millisecond or two.
+const TOGETHER_MAX: usize = 1_024;
+/// As many lanes as a process works on.
+const WAITING_MAX: usize = 4_096;
+/// Each lane looks every second; one that has just been opened waits so long at the most.
+const GLANCES_APART: Duration = Duration::from_millis(25);
 /// Deliveries whose outcomes are looked for in one statement: some megabytes of segments at the very most.
 const LOOKED_FOR_AT_ONCE: usize = 64;
 
+/// Read in the order of an index, so that however many are due no more are read than are wanted.
+///
 /// The lane's orders so far, beside each delivery that is due; without any, in a row of its own. No row at all where the
 /// lease is over.
 pub(crate) fn due_retries_sql() -> String {
@@ -24,8 +37,12 @@ pub(crate) fn due_retries_sql() -> String {
              select x.fan_out, x.participant, x.place, x.attempt, x.charged, p.name, p.email, p.phone, p.timezone,
                  f.series, f.version, f.even_if_outdated, x.due_at
              from exception as x
-             join fan_out as f on f.account = x.account and f.fan_out = x.fan_out and f.state in ('running', 'swept')
-             join participant as p on p.account = x.account and p.participant = x.participant
+             cross join lateral (
+                 select f.series, f.version, f.even_if_outdated from fan_out as f
+                 where f.account = x.account and f.fan_out = x.fan_out and f.state in ('running', 'swept') offset 0) as f
+             cross join lateral (
+                 select p.name, p.email, p.phone, p.timezone from participant as p
+                 where p.account = x.account and p.participant = x.participant offset 0) as p
              where x.account = l.account and x.endpoint = l.endpoint and x.due_at <= {LEASE_NOW}
              order by x.due_at, x.fan_out, x.participant limit $5) as due on true
          where l.account = $2 and l.endpoint = $3 and l.epoch = $4 and l.lease_until is not null
@@ -42,18 +59,67 @@ struct Found {
     version: Option<Version>,
 }
 
+/// What a glance at a lane shows, if it is still ours.
+pub(super) type Glancing = Gathering<(Lease, Option<i64>), Option<Glance>>;
+
+/// The owner's orders so far, and whether there is any use in reading what is due.
+pub(super) struct Glance {
+    signal: u64,
+    is_any_due: bool,
+}
+
+/// Looks at many lanes at once: of most nothing is due, and each of them asks every second.
+pub(super) fn glancing(pool: Pool) -> Glancing {
+    let look = move |asked: Vec<(Lease, Option<i64>)>| -> Answers<Option<Glance>> {
+        let pool = pool.clone();
+        Box::pin(async move { glance(&pool.session().await?, &asked).await })
+    };
+    let linger = Linger { apart: GLANCES_APART, enough: TOGETHER_MAX, weigh: |_| 1 };
+    Gathering::new(TOGETHER_MAX, WAITING_MAX, look).lingering(linger)
+}
+
+async fn glance(session: &Session, asked: &[(Lease, Option<i64>)]) -> StoreResult<Vec<StoreResult<Option<Glance>>>> {
+    let leases: Vec<Lease> = asked.iter().map(|(lease, _)| *lease).collect();
+    let keys = Keys::of(&leases);
+    let nows = List(asked.iter().map(|(_, now)| *now).collect::<Vec<Option<i64>>>());
+    let read = |row: &Row| {
+        let signal: Option<i64> = row.value(0)?;
+        let is_any_due = row.value(1)?;
+        Ok(Ok(signal.map(|signal| Glance { signal: signal.unsigned_abs(), is_any_due })))
+    };
+    list(session, &glance_sql(), values![keys.accounts, keys.endpoints, keys.epochs, nows], read).await
+}
+
+pub(crate) fn glance_sql() -> String {
+    format!(
+        "select l.signal, exists (
+             select 1 from exception as x where x.account = l.account and x.endpoint = l.endpoint
+             and x.due_at <= coalesce(asked.now, {DATABASE_NOW}))
+         from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[])
+             with ordinality as asked (account, endpoint, epoch, now, nth)
+         left join lane as l on l.account = asked.account and l.endpoint = asked.endpoint and l.epoch = asked.epoch
+             and l.lease_until is not null
+         order by asked.nth"
+    )
+}
+
 pub(super) async fn due_retries(
-    session: &Session,
+    store: &PostgresStore,
     lease: Lease,
     (now, limit): (Option<i64>, usize),
-    zones: &Zones,
 ) -> StoreResult<Due> {
-    let mut reader = ParticipantReader::new(zones);
+    let glance = store.together.glancing.ask((lease, now)).await?.ok_or(StoreError::Fenced)?;
+    if !glance.is_any_due {
+        return Ok(Due { retries: Vec::new(), signal: glance.signal });
+    }
+    let session = store.session().await?;
+    let mut reader = ParticipantReader::new(&store.zones);
     let key = values![now, number(lease.account), lease.endpoint.bytes(), lease.epoch.cast_signed(), limit as i64];
-    let rows = list(session, &due_retries_sql(), key, |row| Ok((row.count(0)?, read_found(row, &mut reader)?))).await?;
+    let read = |row: &Row| Ok((row.count(0)?, read_found(row, &mut reader)?));
+    let rows = list(&session, &due_retries_sql(), key, read).await?;
     let signal = rows.first().map(|(signal, _)| *signal).ok_or(StoreError::Fenced)?;
     let found: Vec<Found> = rows.into_iter().filter_map(|(_, found)| found).collect();
-    let outdated = outdated(session, lease, &found).await?;
+    let outdated = outdated(&session, lease, &found).await?;
     let retries = found.into_iter().enumerate();
     let retries = retries.map(|(nth, found)| Retry { is_outdated: outdated.contains(&nth), ..found.retry });
     Ok(Due { retries: retries.collect(), signal })
@@ -110,9 +176,13 @@ async fn outdated(session: &Session, lease: Lease, found: &[Found]) -> StoreResu
     Ok(outdated)
 }
 
-pub(crate) const NEWER_VERSIONS: &str = "select f.series, f.fan_out, f.version, f.created_at, f.logged_since
+/// Of all that an endpoint was told, only the later versions of these series are read.
+pub(crate) const NEWER_VERSIONS: &str = "select asked.series, newer.*
     from unnest($3::bytea[], $4::bigint[]) as asked (series, version)
-    join fan_out as f on f.account = $1 and f.endpoint = $2 and f.series = asked.series and f.version > asked.version";
+    cross join lateral (
+        select f.fan_out, f.version, f.created_at, f.logged_since from fan_out as f
+        where f.account = $1 and f.endpoint = $2 and f.series = asked.series and f.version > asked.version
+        offset 0) as newer";
 
 async fn newer_versions(
     session: &Session,

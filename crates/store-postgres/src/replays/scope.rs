@@ -120,11 +120,7 @@ async fn is_waiting(session: &Session, account: AccountId, id: DeliveryId) -> St
 }
 
 /// How many the repeated fan-outs are for together, and the first of them.
-async fn everyone(
-    session: &Session,
-    account: AccountId,
-    scope: ReplayScope,
-) -> StoreResult<(u64, Option<DeliveryId>)> {
+async fn everyone(session: &Session, account: AccountId, scope: ReplayScope) -> StoreResult<(u64, Option<DeliveryId>)> {
     let ReplayScope::Event { event, .. } = scope else { return Ok((0, None)) };
     let repeated = repeated(session, account, scope).await?;
     let Some((fan_out, _)) = repeated.first() else { return Ok((0, None)) };
@@ -232,8 +228,7 @@ impl Failed {
         };
         let (event, endpoint) = (event.as_ref().map(Id::bytes), endpoint.as_ref().map(Id::bytes));
         let fan_out = fan_out.as_ref().map(Id::bytes);
-        let read =
-            |row: &Row| Ok(FailedFanOut { id: row.id(0)?, endpoint: row.id(1)?, failed_max: row.count(2)? });
+        let read = |row: &Row| Ok(FailedFanOut { id: row.id(0)?, endpoint: row.id(1)?, failed_max: row.count(2)? });
         let key = values![number(self.account), event, from, endpoint, fan_out, FAN_OUTS_AT_ONCE];
         list(session, &fan_outs_sql(self.scope), key, read).await
     }

@@ -11,9 +11,7 @@ use wire::{EndpointId, FanOutId};
 
 use super::scope::{FAN_OUTS_AT_ONCE, Failed, FailedFanOut, is_failed};
 use super::{read_rate, read_scope, read_state};
-use crate::columns::{
-    Columns, Id, LEASE_NOW, List, change, find, list, lock_account, millis, number, run, values,
-};
+use crate::columns::{Columns, Id, LEASE_NOW, List, change, find, list, lock_account, millis, number, run, values};
 use crate::due::{hold, wake_all};
 use crate::session::Session;
 

@@ -133,6 +133,10 @@ async fn one_message_that_cannot_be_kept_takes_no_other_with_it() -> StoreResult
     assert_eq!(*copy, Acceptance::Duplicate { of: *first, content: DuplicateContent::Same });
     assert!(refused.to_string().contains("not this one"), "{refused}");
     assert!(matches!(nobodys, StoreError::Missing("the account")), "{nobodys}");
+    for _ in 0..50 {
+        let refused = world.accept(&sender, "msg_bad", "{}").await.unwrap_err().to_string();
+        assert!(refused.contains("not this one"), "the cause, and not what it led to: {refused}");
+    }
     assert_eq!(world.store.message_counts(account).await?, MessageCounts { stored: 2, duplicates: 1 });
     Ok(())
 }
@@ -228,5 +232,44 @@ async fn a_window_of_its_own_is_kept_to() -> StoreResult<()> {
     assert!(matches!(world.accept(&sender, "msg_1", "{}").await?, Acceptance::Duplicate { .. }));
     world.pass(Duration::from_secs(1));
     number(world.accept(&sender, "msg_1", "{}").await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_planned_while_the_inbox_was_small_is_not_dear_when_it_has_grown() -> StoreResult<()> {
+    let Some((world, other, sender, _account, database)) = two_nodes().await? else { return Ok(()) };
+    let watch = database.client().await;
+    for burst in 0..12 {
+        let messages = (0..20).map(|nth| sender.message(&format!("msg_{burst}_{nth}"), "{}", world.now()));
+        for accepted in join_all(messages.map(|message| world.store.accept(message))).await {
+            number(accepted?);
+        }
+        // Now the planner knows how small everything is.
+        watch.batch_execute("analyze").await.unwrap();
+    }
+    // Connections tell what they have read when they end.
+    drop((world, other));
+    let sql = "select seq_scan, coalesce(idx_scan, 0) from pg_stat_user_tables
+               where relname in ('message', 'message_seen', 'message_counter') order by relname";
+    eventually("each slot was looked up by the index", async || {
+        let rows = watch.query(sql, &[]).await.unwrap();
+        let scans: Vec<(i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        assert!(scans.iter().all(|(whole, _)| *whole == 0), "tables read as a whole: {scans:?}");
+        scans[2].1 >= 240
+    })
+    .await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_that_is_stopped_while_it_accepts_holds_up_others_for_seconds_only() -> StoreResult<()> {
+    let Some((world, other, sender, _account, _kept)) = two_nodes().await? else { return Ok(()) };
+    number(world.accept(&sender, "msg_1", "{}").await?);
+    // It has taken the counter, and comes no further.
+    let stopped = world.store.begin().await?;
+    stopped.query("select newest from message_counter for no key update", &[]).await?;
+    assert_eq!(number(other.accept(sender.message("msg_2", "{}", world.now())).await?), 2);
+    let late = stopped.commit().await;
+    assert!(late.is_err(), "{late:?}");
     Ok(())
 }

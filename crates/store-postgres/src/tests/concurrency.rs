@@ -45,32 +45,35 @@ async fn of_two_saves_of_one_version_at_once_one_finds_that_it_was_overtaken() -
 
 #[tokio::test]
 async fn an_audience_has_a_batch_of_members_whole_or_not_at_all_and_keeps_so() -> StoreResult<()> {
-    let Some((mut world, other, _kept)) = two_nodes() else { return Ok(()) };
+    let Some((mut world, other, kept)) = two_nodes() else { return Ok(()) };
     let account = world.account().await?;
     world.endpoint(account).await?;
     let mango = world.mango(account).await?;
-    let mut frozen = Vec::new();
-    let enrolling = async {
-        for batch in 0..3 * ROUNDS {
-            let members = (0..BATCH).map(|nth| member(&format!("p{}", batch * BATCH + nth))).collect();
-            assert_eq!(other.enrol(account, Group::Mango(mango), members).await?.added, BATCH as u64);
+    let third = kept.store();
+    let enrol = async |node: &PostgresStore, list: &str| {
+        for batch in 0..2 * ROUNDS {
+            let members = (0..BATCH).map(|nth| member(&format!("{list}{batch}x{nth}"))).collect();
+            assert_eq!(node.enrol(account, Group::Mango(mango), members).await?.added, BATCH as u64);
         }
         Ok::<(), StoreError>(())
     };
     let saving = async {
-        for _ in 0..ROUNDS {
+        let mut frozen = Vec::new();
+        for _ in 0..2 * ROUNDS {
             let plan = world.plan(&[mango]);
             let fan_out = world.fan_out(account, &plan).await?;
             frozen.push((fan_out, world.names(account, fan_out).await?));
         }
-        Ok::<(), StoreError>(())
+        Ok::<_, StoreError>(frozen)
     };
-    let (enrolled, saved) = join(enrolling, saving).await;
-    (enrolled?, saved?);
+    let (_, _, frozen) = tokio::try_join!(enrol(&other, "a"), enrol(&third, "b"), saving)?;
     for (fan_out, names) in frozen {
         assert_eq!(names.len() % BATCH, 0, "{names:?}");
         assert_eq!(world.names(account, fan_out).await?, names, "who came later is not told");
     }
+    let plan = world.plan(&[mango]);
+    let last = world.fan_out(account, &plan).await?;
+    assert_eq!(world.names(account, last).await?.len(), 4 * ROUNDS * BATCH);
     Ok(())
 }
 
@@ -79,17 +82,26 @@ async fn people_who_come_by_two_lists_at_once_are_known_once() -> StoreResult<()
     let Some((mut world, other, _kept)) = two_nodes() else { return Ok(()) };
     let account = world.account().await?;
     let (one, two) = (world.mango(account).await?, world.mango(account).await?);
+    let mut names = Vec::new();
     for round in 0..ROUNDS {
-        let list = || (0..BATCH).map(|nth| member(&format!("p{}", round * BATCH + nth)));
-        let (forth, back) = (list().collect(), list().rev().collect());
+        let list: Vec<String> = (0..BATCH).map(|nth| format!("p{round}x{nth}")).collect();
+        let members = |names: &mut dyn Iterator<Item = &String>| names.map(|name| member(name)).collect();
+        let (forth, back) = (members(&mut list.iter()), members(&mut list.iter().rev()));
         let both =
             join(world.store.enrol(account, Group::Mango(one), forth), other.enrol(account, Group::Mango(two), back));
         let (first, second) = both.await;
         assert_eq!((first?.added, second?.added), (BATCH as u64, BATCH as u64));
+        names.extend(list);
     }
-    let people = (ROUNDS * BATCH) as u64;
-    assert!(world.store.participant(account, people).await?.is_some(), "numbers have no gaps");
-    assert_eq!(world.store.participant(account, people + 1).await?, None);
+    let mut numbers = Vec::new();
+    for name in &names {
+        let number = world.number_of(account, name).await?;
+        let found = world.store.participant(account, number).await?.expect("known");
+        assert_eq!(&found.participant.name, name);
+        numbers.push(number);
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=names.len() as u64).collect::<Vec<_>>(), "each has a number, and there are no gaps");
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::TestDatabase;
 use crate::PostgresStore;
 
 /// Some seconds of work.
-const RANDOM_SEQUENCES: u32 = 16;
+const RANDOM_SEQUENCES: u32 = 8;
 
 fn empty_store() -> Option<(PostgresStore, TestDatabase)> {
     let database = TestDatabase::new()?;

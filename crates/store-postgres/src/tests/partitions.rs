@@ -1,15 +1,17 @@
 //! Partitions by day: there before they are needed, gone when nobody needs them, and nobody waits for either.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use provider::frontier::Place;
 use store::{
-    Backlog, Catalog, DeliveryFilter, DeliveryStatus, Journal, Lanes, Lease, Prunable, Retention, Steer, StoreResult, Upkeep,
+    Backlog, Catalog, DeliveryFilter, DeliveryStatus, Journal, Lanes, Lease, Prunable, Retention, Steer, StoreResult,
+    Upkeep,
 };
 use store_spec::World;
 use store_spec::world::Report;
+use tokio::time::Instant;
 use tokio_postgres::Client;
 use wire::{AccountId, FanOutId};
 

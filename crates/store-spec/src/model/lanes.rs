@@ -21,12 +21,13 @@ use super::tables::{EndpointRow, EventRow, FanOutRow, Tables};
 impl Lanes for Model {
     async fn claim(&self, _owner: NodeId, now: Timestamp, lease_for: Duration, room: Room) -> StoreResult<Vec<Lease>> {
         let mut tables = self.tables();
+        let by = now - room.overdue_by;
         let mut due: Vec<_> = tables
             .endpoints
             .iter()
             .filter(|((account, _), _)| !room.full_accounts.contains(account))
-            .filter(|(_, row)| row.lease_until.is_none_or(|until| until <= now))
-            .filter_map(|(key, row)| Some((row.due_at.filter(|due_at| *due_at <= now)?, *key)))
+            .filter(|(_, row)| row.lease_until.is_none_or(|until| until <= by))
+            .filter_map(|(key, row)| Some((row.due_at.filter(|due_at| *due_at <= by)?, *key)))
             .collect();
         due.sort();
         due.truncate(room.lanes);

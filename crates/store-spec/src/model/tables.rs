@@ -10,11 +10,11 @@ use provider::pace::Rate;
 use provider::segment::Entry;
 use store::{
     Account, AuditRecord, Endpoint, EndpointSwitch, EventDetail, Exception, ExceptionState, FanOutState, Group,
-    KeyRecord, Mango, OutdatedReplay, Page, ParticipantRecord, Retention, SeriesRecord, SourceRecord, StoreError,
-    StoreResult, SubscriptionRecord, Targets,
+    KeyRecord, Mango, NodeRecord, OutdatedReplay, Page, ParticipantRecord, Retention, SeriesRecord, SourceRecord,
+    StoreError, StoreResult, SubscriptionRecord, Targets,
 };
 use webinar::{Announced, MangoId, SeriesId, SessionId};
-use wire::{AccountId, EndpointId, EventId, FanOutId, NoticeId, ReplayId, SubscriptionId};
+use wire::{AccountId, EndpointId, EventId, FanOutId, NodeId, NoticeId, ReplayId, SubscriptionId};
 
 #[derive(Debug, Default)]
 pub(super) struct Tables {
@@ -44,6 +44,7 @@ pub(super) struct Tables {
     pub(super) calendars: Vec<super::agendas::CalendarRow>,
     pub(super) erasures: Vec<super::erasures::ErasureRow>,
     pub(super) retentions: BTreeMap<AccountId, Retention>,
+    pub(super) nodes: BTreeMap<NodeId, NodeRecord>,
 }
 
 #[derive(Debug)]

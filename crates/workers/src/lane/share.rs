@@ -41,6 +41,11 @@ impl Flight {
         Flight { answering: Pool::default(), silent: Pool::default(), half: requests_max / 2 }
     }
 
+    /// Requests in flight.
+    pub(crate) fn requests(&self) -> usize {
+        self.answering.requests.load(Ordering::Relaxed) + self.silent.requests.load(Ordering::Relaxed)
+    }
+
     fn pool(&self, voice: Voice) -> &Pool {
         match voice {
             Voice::Answering => &self.answering,

@@ -11,6 +11,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::timeout;
 
 use super::hand::Run;
+use super::term::Term;
 
 /// A handler that does not let go of its thread is not waited for longer.
 const LET_GO_TIME: Duration = Duration::from_secs(1);
@@ -22,8 +23,20 @@ pub(super) struct Attempts {
     runs: HashMap<Id, Vec<Run>>,
 }
 
-/// One for each job, or `None` where they took too long.
-type Answers = Option<Vec<Result<String, RunFailure>>>;
+/// How a task ends by itself.
+enum Answers {
+    /// One for each job.
+    Given(Vec<Result<String, RunFailure>>),
+    TookTooLong,
+    TermOver,
+}
+
+/// How an attempt is made.
+pub(super) struct Manner<'a> {
+    pub(super) handler: &'a Arc<dyn Handler>,
+    pub(super) time_max: Duration,
+    pub(super) term: &'a Term,
+}
 
 /// An attempt that has ended.
 pub(super) struct Ended {
@@ -37,6 +50,8 @@ pub(super) enum How {
     Answered(Vec<Result<String, RunFailure>>),
     /// It said nothing, for this reason.
     Broke(String),
+    /// It was ended, because the handler may be another's by now.
+    Left,
 }
 
 impl Attempts {
@@ -49,14 +64,18 @@ impl Attempts {
         self.running.is_empty()
     }
 
-    /// Begins an attempt at these runs.
-    pub(super) fn begin(&mut self, mut runs: Vec<Run>, handler: &Arc<dyn Handler>, time_max: Duration, now: Timestamp) {
+    /// Begins an attempt at these runs; it takes no longer than this, nor than the term.
+    pub(super) fn begin(&mut self, mut runs: Vec<Run>, how: Manner<'_>, now: Timestamp) {
         let jobs: Vec<Job> = runs.iter_mut().map(|run| run.begin(now)).collect();
-        let handler = handler.clone();
+        let (handler, time_max, term) = (how.handler.clone(), how.time_max, how.term.clone());
         let task = self.running.spawn(async move {
-            let answers = timeout(time_max, answer(&*handler, &jobs)).await;
+            let answers = term.keep(timeout(time_max, answer(&*handler, &jobs))).await;
             FailPoint::RunAfterEffect.pass();
-            answers.ok()
+            match answers {
+                Some(Ok(answers)) => Answers::Given(answers),
+                Some(Err(_)) => Answers::TookTooLong,
+                None => Answers::TermOver,
+            }
         });
         self.runs.insert(task.id(), runs);
     }
@@ -84,8 +103,9 @@ impl Attempts {
 
     fn end(&mut self, ended: Result<(Id, Answers), JoinError>, time_max: Duration) -> Ended {
         let (id, how) = match ended {
-            Ok((id, Some(answers))) => (id, How::Answered(answers)),
-            Ok((id, None)) => (id, How::Broke(format!("took longer than {time_max:?}"))),
+            Ok((id, Answers::Given(answers))) => (id, How::Answered(answers)),
+            Ok((id, Answers::TookTooLong)) => (id, How::Broke(format!("took longer than {time_max:?}"))),
+            Ok((id, Answers::TermOver)) => (id, How::Left),
             // What it panicked with may hold anything; it is in the process's own output.
             Err(error) => (error.id(), How::Broke("the handler panicked".to_owned())),
         };

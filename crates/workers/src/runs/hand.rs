@@ -204,9 +204,13 @@ impl Hand {
     }
 
     /// Takes a run back that is to be tried again at once, alone.
-    pub(super) fn put_back_alone(&mut self, mut run: Run) {
+    pub(super) fn put_back_alone(&mut self, run: Run) {
+        self.put_back(Run { is_alone: true, ..run });
+    }
+
+    /// Takes a run back of which nobody knows what came of it.
+    pub(super) fn put_back(&mut self, run: Run) {
         self.free(&run);
-        run.is_alone = true;
         self.ready_since.get_or_insert_with(Instant::now);
         self.ready_bytes += run.bytes();
         self.ready.push_front(run);

@@ -10,12 +10,13 @@ use futures_util::future::OptionFuture;
 use store::{HandlerLease, RunState, RunsWanted, SettledRun, SkipReason, StoreError, StoreResult};
 use tokio::time::{Instant, sleep_until};
 
-use super::attempts::Attempts;
+use super::attempts::{Attempts, Manner};
 use super::hand::{Hand, Next, Run, Wanted};
 use super::intake::{Page, Question, What};
 use super::is_stopped;
 use super::ledger::Ledger;
 use super::runner::{POLL_INTERVAL, Runner};
+use super::term::{SURE_FOR, Term};
 use crate::{LEASE_FOR, Turn};
 
 /// Outcomes that may wait for the disk. Beyond it nothing begins: a bound on what a crash repeats.
@@ -24,8 +25,6 @@ const UNSETTLED_MAX: usize = 512;
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// After a store could not be read, or a lease not be renewed.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// A lease that was not renewed for so long may be over soon: nothing begins that another owner might begin, too.
-const SURE_FOR: Duration = Duration::from_secs(LEASE_FOR.as_secs() * 2 / 3);
 
 type Reading = Pin<Box<dyn Future<Output = StoreResult<Page>> + Send>>;
 type Renewing = Pin<Box<dyn Future<Output = StoreResult<()>> + Send>>;
@@ -53,7 +52,7 @@ pub(super) struct Tenure<'r> {
     look_at: Instant,
     looked_at: Instant,
     renewing: Option<(Instant, Renewing)>,
-    renewed_at: Instant,
+    term: Term,
     renew_at: Instant,
     is_stopping: bool,
     /// When what is in flight is left.
@@ -75,7 +74,7 @@ impl<'r> Tenure<'r> {
             look_at: asked_at,
             looked_at: asked_at,
             renewing: None,
-            renewed_at: asked_at,
+            term: Term::begin(asked_at),
             renew_at: asked_at + LEASE_FOR / 3,
             is_stopping: false,
             leave_at: None,
@@ -162,7 +161,7 @@ impl<'r> Tenure<'r> {
 
     fn may_begin(&self) -> bool {
         let is_full = self.ledger.len() >= UNSETTLED_MAX || self.ledger.is_refused();
-        !self.is_stopping && !is_full && self.renewed_at.elapsed() < SURE_FOR
+        !self.is_stopping && !is_full && self.term.is_sure()
     }
 
     /// Begins runs as far as concurrency, pace and rest allow. Where it is time that holds them up, says until when.
@@ -187,7 +186,8 @@ impl<'r> Tenure<'r> {
             }
             let handler = &self.runner.handler;
             let at = self.runner.context.clock.now();
-            self.attempts.begin(batch, &handler.handler, handler.rules.timeout, at);
+            let how = Manner { handler: &handler.handler, time_max: handler.rules.timeout, term: &self.term };
+            self.attempts.begin(batch, how, at);
         }
         None
     }
@@ -269,7 +269,7 @@ impl<'r> Tenure<'r> {
 
     fn wake_at(&self, begins_again: Option<Instant>) -> Instant {
         let may_look = self.may_look() && self.hand.room().is_some();
-        let sure_until = self.renewed_at + SURE_FOR;
+        let sure_until = self.term.renewed_at() + SURE_FOR;
         let renew_at =
             if self.renewing.is_none() { self.renew_at } else { sure_until.max(Instant::now() + AGAIN_AFTER) };
         [
@@ -326,7 +326,10 @@ impl<'r> Tenure<'r> {
     fn take_renewed(&mut self, renewed: StoreResult<()>) -> StoreResult<()> {
         let Some((asked_at, _)) = self.renewing.take() else { return Ok(()) };
         match renewed {
-            Ok(()) => (self.renewed_at, self.renew_at) = (asked_at, asked_at + LEASE_FOR / 3),
+            Ok(()) => {
+                self.term.renew(asked_at);
+                self.renew_at = asked_at + LEASE_FOR / 3;
+            }
             Err(StoreError::Fenced) => return Err(StoreError::Fenced),
             Err(error) => {
                 self.renew_at = Instant::now() + AGAIN_AFTER;

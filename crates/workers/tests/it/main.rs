@@ -7,6 +7,8 @@ mod details;
 mod erasure;
 mod failure;
 mod janitor;
+mod leases;
+mod log;
 mod notices;
 mod receiver;
 mod replays;

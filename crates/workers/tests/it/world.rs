@@ -18,6 +18,7 @@ use store::{
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use webinar::{EventType, MangoId, Participant, RuleUpdate, Series, SeriesDraft, SeriesId, SeriesPart, Trigger, Zones};
 use wire::{AccountId, EndpointId, ErasureId, EventId, NodeId, SigningSecret, SubscriptionId};
 use workers::{Bounds, Context, LaneSupervisor, NoticeSender, ReplayTurner, RuleWatcher, TestSender, Turn};
@@ -239,6 +240,14 @@ impl World {
         );
         tokio::spawn(replay_turner(&self.store, &self.clock, &self.context, hint.clone(), stopped).run());
         (hint, stop)
+    }
+
+    /// Runs lanes as a node does that may have others beside it; what ends when it has stopped, and what stops it.
+    pub(crate) fn run_among_others(&self, name: &str) -> (JoinHandle<()>, watch::Sender<bool>) {
+        let (stop, stopped) = watch::channel(false);
+        let node = LaneSupervisor::new(self.context.clone(), NodeId::from_bytes([4; 16]), stopped);
+        let node = node.among(Arc::new(self.store.clone()), name.to_owned());
+        (tokio::spawn(node.run(Duration::from_secs(30))), stop)
     }
 
     /// A process that takes over: it knows nothing but the store, and the old one's leases have ended.

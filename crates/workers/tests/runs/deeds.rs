@@ -79,6 +79,11 @@ impl Deeds {
         })
     }
 
+    /// Attempts that are under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.now.load(Ordering::SeqCst)
+    }
+
     /// The most attempts that were under way at once.
     pub(crate) fn at_once_max(&self) -> usize {
         self.now_max.load(Ordering::SeqCst)

@@ -198,3 +198,74 @@ async fn a_crash_repeats_at_most_what_was_in_flight_or_on_its_way_to_the_disk() 
     let crashes = crashes.into_inner();
     assert!(crashes > 3 && repeated <= crashes * 12, "{repeated} repeated in {crashes} crashes");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_was_stopped_for_longer_than_its_lease_asks_before_it_does_anything_more() {
+    let deeds = slow(20);
+    let mut world = World::with(&deeds);
+    // One that takes a moment to answer.
+    world.through(Arc::new(FaultyRuns::new(world.store.clone(), Arc::new(Faults::default()))));
+    world.accept_many(100);
+    let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
+    sleep(Duration::from_secs(5)).await;
+    let begun = deeds.begun().len();
+    let (later, other) = (world.clock.now() + LEASE * 2, NodeId::from_bytes([2; 16]));
+    assert!(world.store.tables().claim("crm", other, later, LEASE * 10).is_some(), "its time will be over");
+    // Time goes on, and the process does not: whatever it waits for comes at once when it is woken.
+    tokio::time::advance(LEASE * 2).await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!((deeds.begun().len(), deeds.done().len()), (begun, 0), "nothing more, and what was in flight was left");
+    assert!(world.standings().iter().all(|standing| *standing == "none"));
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_flight_ends_before_another_may_begin_it_and_is_done_again_uncharged() {
+    let is_long = Arc::new(AtomicBool::new(true));
+    let seen = is_long.clone();
+    let deeds = Deeds::new(move |_, _| match seen.load(Ordering::SeqCst) {
+        true => Deed::Take(Duration::from_secs(300)),
+        false => Deed::Succeed,
+    });
+    let mut world = World::with_rules(&deeds, |rules| rules.timeout = Duration::from_secs(900));
+    let faults = Arc::new(Faults::default());
+    world.through(Arc::new(FaultyRuns::new(world.store.clone(), faults.clone())));
+    world.accept("in flight");
+    let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
+    sleep(Duration::from_secs(15)).await;
+    assert_eq!(deeds.under_way(), 1);
+    faults.refuse_writes(true);
+    let other = NodeId::from_bytes([2; 16]);
+    while deeds.under_way() > 0 {
+        let claimed = world.store.tables().claim("crm", other, world.clock.now(), LEASE);
+        assert_eq!(claimed, None, "both would be at it");
+        sleep(Duration::from_millis(100)).await;
+    }
+    // Nobody has taken it.
+    is_long.store(false, Ordering::SeqCst);
+    faults.refuse_writes(false);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(world.standings(), ["done"]);
+    assert_eq!(deeds.begun().iter().map(|begun| begun.attempt).collect::<Vec<_>>(), [1, 1]);
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_whose_node_died_is_taken_over_when_its_lease_is_over() {
+    let (died, heir) = (slow(100), slow(0));
+    let mut world = World::with_rules(&died, |rules| rules.timeout = Duration::from_secs(900));
+    world.accept("in flight");
+    let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
+    sleep(Duration::from_secs(25)).await;
+    running.abort();
+    world.be_node(2);
+    world.add("crm", &heir, None, |_| {});
+    let died_at = Instant::now();
+    let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
+    while heir.done().is_empty() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let taken = died_at.elapsed();
+    assert!(taken <= LEASE + Duration::from_secs(2), "{taken:?}");
+    running.abort();
+}

@@ -126,6 +126,11 @@ impl World {
         self.handlers.push(RunHandler { account: AccountId::from_u32(1), rules, filter, handler });
     }
 
+    /// Whoever is started from now on is this node.
+    pub(crate) fn be_node(&mut self, node: u8) {
+        self.context.node = NodeId::from_bytes([node; 16]);
+    }
+
     /// Another store before the one in memory.
     pub(crate) fn through(&mut self, store: Arc<dyn Runs>) {
         self.context.store = store;

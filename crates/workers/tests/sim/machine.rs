@@ -14,8 +14,10 @@ use workers::{Bounds, Context, LaneSupervisor};
 
 use crate::chance::Luck;
 use crate::faulty_lanes::FaultyLanes;
+use crate::faulty_nodes::FaultyNodes;
 use crate::network::Network;
 use crate::oracle::SessionNumber;
+use crate::plight::Plight;
 use crate::simulation::{MachineClock, Simulation};
 
 /// One run of a process, as the store and the network see it.
@@ -23,6 +25,7 @@ pub(crate) struct Run {
     /// Unlike that of any other run.
     pub(crate) number: u64,
     pub(crate) clock: Arc<MachineClock>,
+    pub(crate) plight: Plight,
     is_alive: AtomicBool,
     may_drop_from: Mutex<Option<Instant>>,
     sessions: Mutex<HashMap<EndpointId, SessionNumber>>,
@@ -81,6 +84,7 @@ impl Machine {
         let run = Arc::new(Run {
             number,
             clock: self.clock.clone(),
+            plight: Plight::default(),
             is_alive: AtomicBool::new(true),
             may_drop_from: Mutex::default(),
             sessions: Mutex::default(),
@@ -98,7 +102,9 @@ impl Machine {
         };
         let mut node = [7; 16];
         node[..8].copy_from_slice(&number.to_be_bytes());
+        let nodes = Arc::new(FaultyNodes::new(self.simulation.clone(), run.clone()));
         let supervisor = LaneSupervisor::new(context, NodeId::from_bytes(node), stopped);
+        let supervisor = supervisor.among(nodes, format!("run {number}"));
         let (simulation, ended) = (self.simulation.clone(), run.clone());
         let task = tokio::spawn(async move {
             supervisor.run(drain).await;
@@ -122,6 +128,13 @@ impl Machine {
         let until = Instant::now() + drain;
         *process.run.may_drop_from.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
         process.stop.send(true).is_ok()
+    }
+
+    /// Lets something befall the process, where one runs.
+    pub(crate) fn befall(&self, what: impl FnOnce(&Plight)) {
+        if let Some(process) = &self.process {
+            what(&process.run.plight);
+        }
     }
 
     /// Tells the process that something may be due.

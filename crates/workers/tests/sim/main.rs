@@ -4,16 +4,20 @@
 #![allow(clippy::print_stdout, reason = "the table of what happened, and the history of one run, are for people")]
 
 mod accounts;
+mod calls;
 mod chance;
 mod faulty_lanes;
+mod faulty_nodes;
 mod machine;
 mod network;
 mod options;
 mod oracle;
 mod people;
+mod plight;
 mod receiver;
 mod run;
 mod sabotage;
+mod scenarios;
 mod simulation;
 mod sometimes;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use egress::{Answer, Exchange, Failure as EgressFailure, FailureKind};
 use http::HeaderMap;
+use jiff::Timestamp;
 use provider::attempt::{Failure, Outcome, Phases};
 use provider::target::TargetUrl;
 use store::Clock;
@@ -67,6 +68,15 @@ struct SimulatedWay {
     posts: AtomicU64,
 }
 
+impl SimulatedWay {
+    /// The store's clock, where leases run on it and this machine could tell that one was over.
+    fn lease_now(&self) -> Option<Timestamp> {
+        let simulation = &self.simulation;
+        let counts = simulation.options.has_own_clock() && self.run.clock.is_to_be_trusted();
+        counts.then(|| simulation.now())
+    }
+}
+
 impl Way for SimulatedWay {
     fn post(&self, headers: HeaderMap, body: Bytes, total: Duration) -> Posting {
         if !self.run.is_alive() || self.simulation.is_broken() {
@@ -82,6 +92,7 @@ impl Way for SimulatedWay {
             keys: &self.keys,
             now: self.run.clock.now(),
             latest: self.run.clock.latest(),
+            lease_now: self.lease_now(),
         };
         let sent = simulation.oracle().sent(&request);
         let key = match sent {
@@ -97,7 +108,7 @@ impl Way for SimulatedWay {
             simulation.saw(Sometimes::Retried);
         }
         let (reply, replied) = oneshot::channel();
-        tokio::spawn(travel(simulation.clone(), self.place, key, reply));
+        tokio::spawn(travel(simulation.clone(), self.run.clone(), (self.place, key), reply));
         let flight = Flight {
             simulation: simulation.clone(),
             run: self.run.clone(),
@@ -112,7 +123,13 @@ impl Way for SimulatedWay {
 }
 
 /// A request on its way there, and its answer on its way back.
-async fn travel(simulation: Arc<Simulation>, place: usize, key: Key, reply: oneshot::Sender<(Reply, Duration)>) {
+async fn travel(
+    simulation: Arc<Simulation>,
+    run: Arc<Run>,
+    (place, key): (usize, Key),
+    reply: oneshot::Sender<(Reply, Duration)>,
+) {
+    run.plight.thawed().await;
     let transit = simulation.receivers()[place].transit(&mut simulation.dice());
     let started = Instant::now();
     pass(transit).await;
@@ -168,6 +185,7 @@ impl Flight {
             // Without a reply the traveller holds the line; a lost one is the end of the world, which nobody sees.
             Ok(Err(_)) | Err(_) => (Reply::Break(NO_ANSWER), total),
         };
+        self.run.plight.thawed().await;
         self.end(reply);
         let result = match reply {
             Reply::Answer(status, Asked { text, .. }) => {

@@ -18,6 +18,8 @@ pub(crate) struct Options {
     /// In order of time.
     pub(crate) acts: Vec<Planned>,
     pub(crate) fault_phase_ms: u64,
+    /// At the end lanes get work for minutes, and must spread over the nodes.
+    pub(crate) ends_spread: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +40,7 @@ pub(crate) struct StoreFaults {
     pub(crate) unwritable_one_in: u64,
     pub(crate) broken_one_in: u64,
     pub(crate) lost_one_in: u64,
+    pub(crate) unconfirmed_one_in: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +64,8 @@ pub(crate) enum Act {
     Crash { node: usize },
     Stop { node: usize, drain_ms: u64 },
     Start { node: usize },
+    Freeze { node: usize, for_ms: u64 },
+    CutOff { node: usize, for_ms: u64 },
     StepClock { node: usize, by_ms: i64 },
     SleepMachine { for_ms: u64 },
     StoreSpell { faults: StoreFaults, for_ms: u64 },
@@ -73,6 +78,8 @@ const FAULT_PHASE_MS: [u64; 4] = [5_000, 30_000, 90_000, 240_000];
 const CALM_ONE_IN: u64 = 6;
 /// One run in so many has a large audience, which takes as long as twenty others.
 const CROWD_ONE_IN: u64 = 200;
+/// One run in so many ends with a look at how lanes are spread.
+const SPREAD_ONE_IN: u64 = 6;
 /// What a clock may be stepped by, in milliseconds: less and more than a lease, forward and back.
 const STEPS_MS: [i64; 8] = [-3_600_000, -60_000, -1_500, 1_500, 20_000, 60_000, 3_600_000, 300_000];
 
@@ -86,12 +93,13 @@ impl Options {
             mangoes: dice.between(1, 2) as usize,
             series,
             endpoints: (0..endpoints).map(|_| EndpointOptions::draw(&mut dice, series)).collect(),
-            nodes: dice.between(1, 2) as usize,
+            nodes: dice.between(1, 3) as usize,
             window: dice.pick(&[1, 2, 4, 16]),
             store: StoreFaults::default(),
             is_calm: dice.one_in(CALM_ONE_IN),
             acts: Vec::new(),
             fault_phase_ms: dice.pick(&FAULT_PHASE_MS),
+            ends_spread: dice.one_in(SPREAD_ONE_IN),
         };
         if dice.one_in(CROWD_ONE_IN) {
             options.gather_crowd(&mut dice);
@@ -113,8 +121,13 @@ impl Options {
 
     /// The store never fails and answers at once.
     pub(crate) fn is_store_sound(&self) -> bool {
-        let has_spell = self.acts.iter().any(|planned| matches!(planned.act, Act::StoreSpell { .. }));
-        self.store == StoreFaults::default() && !has_spell
+        let troubles = |act: &Act| matches!(act, Act::StoreSpell { .. } | Act::Freeze { .. } | Act::CutOff { .. });
+        self.store == StoreFaults::default() && !self.acts.iter().any(|planned| troubles(&planned.act))
+    }
+
+    /// Leases run on the store's clock, as where several nodes share it.
+    pub(crate) fn has_own_clock(&self) -> bool {
+        self.nodes > 1
     }
 
     fn draw_acts(&self, dice: &mut Dice) -> Vec<Planned> {
@@ -175,7 +188,7 @@ impl Options {
         let (node, endpoint) = (dice.index(self.nodes), dice.index(self.endpoints.len()));
         let later_ms = at_ms + dice.pick(&[1, 100, 5_000, 40_000]);
         let mut plan = |at_ms, act| acts.push(Planned { at_ms, act });
-        match dice.below(9) {
+        match dice.below(11) {
             0..=2 => {
                 plan(at_ms, Act::Crash { node });
                 plan(later_ms, Act::Start { node });
@@ -190,6 +203,8 @@ impl Options {
                 at_ms,
                 Act::StoreSpell { faults: StoreFaults::draw(dice), for_ms: dice.pick(&[500, 5_000, 45_000]) },
             ),
+            8 => plan(at_ms, Act::Freeze { node, for_ms: dice.pick(&[1_000, 12_000, 17_000, 60_000]) }),
+            9 => plan(at_ms, Act::CutOff { node, for_ms: dice.pick(&[500, 8_000, 20_000, 60_000]) }),
             _ => {
                 plan(at_ms, Act::Pause { endpoint });
                 plan(later_ms, Act::Resume { endpoint });
@@ -213,16 +228,18 @@ impl StoreFaults {
     fn draw(dice: &mut Dice) -> StoreFaults {
         let mut faults = StoreFaults { delay_ms_max: dice.pick(&[0, 3, 80, 2_000]), ..StoreFaults::default() };
         let often = dice.pick(&[2, 8, 40]);
-        match dice.below(6) {
+        match dice.below(8) {
             0 => faults.busy_one_in = often,
             1 => faults.unwritable_one_in = often,
             2 => faults.broken_one_in = often,
             3 => faults.lost_one_in = often,
             4 => faults.delay_ms_max = dice.pick(&[2_000, 25_000, 70_000]),
+            5 | 6 => faults.unconfirmed_one_in = often,
             _ => {
                 faults.busy_one_in = often * 3;
                 faults.broken_one_in = often * 3;
                 faults.lost_one_in = often * 3;
+                faults.unconfirmed_one_in = often * 3;
             }
         }
         faults

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use store::Nodes;
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep, sleep_until};
 use webinar::Zones;
@@ -12,10 +13,11 @@ use crate::accounts;
 use crate::machine::Machine;
 use crate::options::{Act, Options};
 use crate::oracle::Held;
+use crate::plight::Plight;
 use crate::sabotage::Sabotage;
 use crate::simulation::{Simulation, Telling, set_running};
 use crate::sometimes::{Counts, Sometimes};
-use crate::world::World;
+use crate::world::{World, made};
 
 /// A production server's time to stop.
 const DRAIN: Duration = Duration::from_secs(35);
@@ -28,6 +30,12 @@ const SKIP_MAX: Duration = Duration::from_secs(3_600);
 const DRAINED_WITHIN: SignedDuration = SignedDuration::from_hours(96);
 /// In a run where nothing is wrong with us, what a good receiver is owed has gone out by the end of this time.
 const CALM_WITHIN: Duration = Duration::from_secs(60);
+/// As long as a lease.
+const LEASE: Duration = Duration::from_secs(15);
+/// So many that even alone they are told over minutes.
+const NEWCOMERS: usize = 8;
+/// Lanes that have work for longer are spread by then.
+const SPREAD_WITHIN: Duration = Duration::from_secs(60);
 /// Longer than any lease that a clock an hour ahead may have left behind.
 const LEASES_OVER: Duration = Duration::from_secs(2 * 3_600);
 
@@ -80,8 +88,10 @@ impl Course {
 
     async fn run(mut self) -> Held {
         self.start_all();
-        if self.machines.len() > 1 {
-            self.simulation.saw(Sometimes::TwoNodes);
+        match self.machines.len() {
+            3 => self.simulation.saw(Sometimes::ThreeNodes),
+            2 => self.simulation.saw(Sometimes::TwoNodes),
+            _ => {}
         }
         let begun = Instant::now();
         for planned in self.simulation.options.acts.clone() {
@@ -97,6 +107,10 @@ impl Course {
         }
         self.heal();
         self.drain().await?;
+        if self.simulation.options.ends_spread && self.machines.len() > 1 {
+            self.spread().await?;
+            self.drain().await?;
+        }
         self.leave_nothing_behind().await?;
         accounts::agree(&self.simulation)
     }
@@ -129,6 +143,16 @@ impl Course {
             },
             Act::Stop { node, drain_ms } => self.stop(node, Duration::from_millis(drain_ms)),
             Act::Start { node } => self.start(node),
+            Act::Freeze { node, for_ms } => {
+                let is_long = Duration::from_millis(for_ms) > LEASE;
+                saw(if is_long { Sometimes::FrozeForLong } else { Sometimes::Froze });
+                let until = Instant::now() + Duration::from_millis(for_ms);
+                self.machines[node].befall(|plight| plight.freeze(until));
+            }
+            Act::CutOff { node, for_ms } => {
+                let until = Instant::now() + Duration::from_millis(for_ms);
+                self.machines[node].befall(|plight| plight.cut_off(until));
+            }
             Act::StepClock { node, by_ms } => {
                 saw(if by_ms < 0 { Sometimes::ClockBack } else { Sometimes::ClockForward });
                 self.machines[node].clock.step(by_ms);
@@ -174,6 +198,7 @@ impl Course {
         self.simulation.note("healed", &[], String::new);
         self.simulation.heal();
         self.machines.iter().for_each(|machine| machine.clock.set_right());
+        self.machines.iter().for_each(|machine| machine.befall(Plight::end));
         self.start_all();
     }
 
@@ -198,6 +223,40 @@ impl Course {
             }
         }
         Ok(())
+    }
+
+    /// Gives every lane work for minutes: the lanes spread evenly over the nodes, and then stay where they are.
+    async fn spread(&mut self) -> Held {
+        self.simulation.saw(Sometimes::SpreadLooked);
+        // One may still be stopping, or wait for an answer that it asked for long ago.
+        while self.living() < self.machines.len() {
+            sleep(LEASE).await;
+            self.start_all();
+        }
+        self.simulation.let_spread(true);
+        self.world.join(0, NEWCOMERS);
+        let people = self.simulation.oracle().people.count() as u32;
+        self.world.pace(Some(people / 4));
+        self.world.save_surely(0);
+        sleep(SPREAD_WITHIN).await;
+        let (lanes, moves) = self.simulation.oracle().spread();
+        let (count, nodes) = (lanes.iter().sum::<usize>(), self.machines.len());
+        let most = lanes.iter().max().copied().unwrap_or(0);
+        self.simulation.let_spread(false);
+        if most > count.div_ceil(nodes) {
+            return Err(format!("of {count} lanes on {nodes} nodes these have {lanes:?}"));
+        }
+        sleep(SPREAD_WITHIN / 3).await;
+        let (_, moves_since) = self.simulation.oracle().spread();
+        self.world.pace(None);
+        (moves == moves_since).then_some(()).ok_or_else(|| "lanes went on moving".to_owned())
+    }
+
+    /// Nodes that have told of themselves lately.
+    fn living(&self) -> usize {
+        let seen_since = self.simulation.now() - LEASE;
+        let nodes = made(self.simulation.store.nodes());
+        nodes.iter().filter(|record| record.seen_at > seen_since).count()
     }
 
     /// Looks for a while whether anybody does anything.

@@ -52,6 +52,7 @@ pub(crate) struct Simulation {
     /// Calls of the store and requests under way.
     calls: AtomicU64,
     is_over: AtomicBool,
+    is_spreading: AtomicBool,
 }
 
 /// The faults of the store now.
@@ -81,6 +82,7 @@ impl Simulation {
             activity: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
+            is_spreading: AtomicBool::new(false),
             options,
         }
     }
@@ -91,6 +93,11 @@ impl Simulation {
         Timestamp::from_second(START_SECOND).expect("a second of 2026") + passed
     }
 
+    /// The time of leases: where several nodes share the store it is the store's own, and else that of whoever asks.
+    pub(crate) fn lease_now(&self, asked: Timestamp) -> Timestamp {
+        if self.options.has_own_clock() { self.now() } else { asked }
+    }
+
     /// Since the beginning of the run.
     pub(crate) fn passed_ms(&self) -> i64 {
         self.start.elapsed().as_millis() as i64 + self.skipped_ms.load(Ordering::Relaxed)
@@ -99,6 +106,11 @@ impl Simulation {
     /// Lets time pass in which no machine does anything.
     pub(crate) fn skip(&self, time: Duration) {
         self.skipped_ms.fetch_add(time.as_millis() as i64, Ordering::Relaxed);
+    }
+
+    /// There was a time in which no machine did anything.
+    pub(crate) fn has_skipped(&self) -> bool {
+        self.skipped_ms.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn dice(&self) -> MutexGuard<'_, Dice> {
@@ -191,6 +203,15 @@ impl Simulation {
         locked(&self.violation).clone().or_else(|| PANIC.with(|panic| panic.borrow_mut().take()))
     }
 
+    /// Lanes have work for minutes, so that they can spread over the nodes; or no longer.
+    pub(crate) fn let_spread(&self, is_spreading: bool) {
+        self.is_spreading.store(is_spreading, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_spreading(&self) -> bool {
+        self.is_spreading.load(Ordering::Relaxed)
+    }
+
     /// From here on nothing counts: the world is being taken down.
     pub(crate) fn end(&self) {
         self.is_over.store(true, Ordering::Relaxed);
@@ -215,19 +236,32 @@ pub(crate) struct MachineClock {
     simulation: Arc<Simulation>,
     step_ms: AtomicI64,
     latest_ms: AtomicI64,
+    has_gone_back: AtomicBool,
 }
 
 impl MachineClock {
     pub(crate) fn new(simulation: Arc<Simulation>) -> MachineClock {
-        MachineClock { simulation, step_ms: AtomicI64::new(0), latest_ms: AtomicI64::new(0) }
+        MachineClock {
+            simulation,
+            step_ms: AtomicI64::new(0),
+            latest_ms: AtomicI64::new(0),
+            has_gone_back: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn step(&self, by_ms: i64) {
         self.step_ms.fetch_add(by_ms, Ordering::Relaxed);
+        self.has_gone_back.fetch_or(by_ms < 0, Ordering::Relaxed);
     }
 
     pub(crate) fn set_right(&self) {
-        self.step_ms.store(0, Ordering::Relaxed);
+        let was_ahead_ms = self.step_ms.swap(0, Ordering::Relaxed);
+        self.has_gone_back.fetch_or(was_ahead_ms > 0, Ordering::Relaxed);
+    }
+
+    /// Whether it can tell that time has passed, though its machine slept.
+    pub(crate) fn is_to_be_trusted(&self) -> bool {
+        !self.has_gone_back.load(Ordering::Relaxed) || !self.simulation.has_skipped()
     }
 
     /// The latest time it ever showed: what a lane may have decided by.

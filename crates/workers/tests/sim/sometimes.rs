@@ -20,6 +20,14 @@ sometimes! {
     Stopped = "a process was stopped and drained",
     StoppedShort = "a process had to stop before its requests had ended",
     TwoNodes = "two processes worked on one store",
+    ThreeNodes = "three processes worked on one store",
+    Froze = "a process stood still",
+    FrozeForLong = "a process stood still for longer than a lease",
+    CutOff = "a process could not reach the store",
+    LateWrite = "what was sent to a store out of reach got there later",
+    LateRenewal = "a lease was renewed after its time",
+    SpreadLooked = "lanes had the time to spread over the nodes",
+    GivenBack = "a lane with work was given back for another node",
     TakenOver = "a lane was taken from an owner that still lived",
     FencedSettle = "a stale owner's outcomes were refused",
     FencedRead = "a stale owner's question was refused",
@@ -29,6 +37,8 @@ sometimes! {
     UnwritableSettle = "the disk was full for outcomes",
     BrokenSettle = "a commit failed",
     LostSettle = "a commit succeeded, and its answer was lost",
+    UnconfirmedSettle = "a commit was made or on its way, and nobody said so",
+    UnconfirmedLoss = "a commit was not made, and nobody said so",
     BrokenRead = "a query failed",
     SlowStore = "the store took longer than a second",
     ClockForward = "a clock went forward by more than a lease",
@@ -82,6 +92,10 @@ impl Default for Counts {
 impl Counts {
     pub(crate) fn note(&mut self, what: Sometimes) {
         self.0[what as usize] += 1;
+    }
+
+    pub(crate) fn of(&self, what: Sometimes) -> u64 {
+        self.0[what as usize]
     }
 
     pub(crate) fn add(&mut self, other: &Counts) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use provider::api_key::ApiKey;
 use provider::fan_out::fan_out_id;
+use provider::pace::Rate;
 use provider::settings::EndpointSettings;
 use store::{
     Account, Accounts, Catalog, Ending, EndpointChange, EndpointSwitch, Group, LateRegistration, Mango, NewEvent,
@@ -63,15 +64,19 @@ impl World {
         }
     }
 
-    /// Saves the next version of a series.
+    /// Saves the next version of a series, unless the store is too busy.
     pub(crate) fn save(&mut self, place: usize) {
+        let is_refused = self.simulation.dice().one_in(self.simulation.store_faults().busy_one_in);
+        if !is_refused {
+            self.save_surely(place);
+        }
+    }
+
+    /// Saves the next version of a series.
+    pub(crate) fn save_surely(&mut self, place: usize) {
         let (id, from_version) = self.newest(place);
         let (series, event) = self.announcement(place, from_version + 1);
         let save = SaveSeries { series, from_version, ending: Ending::GoesOn, event, now: self.simulation.now() };
-        let is_refused = self.simulation.dice().one_in(self.simulation.store_faults().busy_one_in);
-        if is_refused {
-            return;
-        }
         if self.simulation.oracle().owes_series(id) {
             self.simulation.saw(Sometimes::NewVersion);
         }
@@ -187,6 +192,18 @@ impl World {
             self.simulation.saw(Sometimes::PausedWithBacklog);
         }
         self.change(endpoint, EndpointChange::Pause);
+    }
+
+    /// Lets every endpoint be told of everything, at so many requests a minute, or as fast as it can.
+    pub(crate) fn pace(&mut self, per_minute: Option<u32>) {
+        let rate = per_minute.map(|per_minute| Rate::steady(per_minute).expect("a rate"));
+        for place in 0..self.simulation.options.endpoints.len() {
+            self.subscribe(place, None);
+            let concurrency_max = self.simulation.options.window;
+            let settings = EndpointSettings { rate, concurrency_max, ..EndpointSettings::default() };
+            self.change(endpoint_id(place), EndpointChange::Serve(settings));
+            self.change(endpoint_id(place), EndpointChange::Resume);
+        }
     }
 
     /// The owner looks at an endpoint, and resumes it where it is paused or gone.

@@ -42,24 +42,41 @@ pub(super) struct Figures {
     pub(super) publish_millis: Option<f64>,
 }
 
+/// What this process uses from `start` to `stop`.
+pub(super) struct Cost {
+    cpu: Duration,
+}
+
+impl Cost {
+    pub(super) fn start() -> Cost {
+        // Linux counts the peak anew from here; elsewhere it includes the preparations.
+        let _ = fs::write("/proc/self/clear_refs", "5");
+        Cost { cpu: cpu_used() }
+    }
+
+    /// CPU, and the highest resident memory in bytes.
+    pub(super) fn stop(&self) -> (Duration, u64) {
+        (cpu_used().saturating_sub(self.cpu), peak_memory())
+    }
+}
+
 /// Measures from `start` to `stop`.
 pub(super) struct Meter {
     started: Instant,
-    cpu: Duration,
+    cost: Cost,
     disk_bytes: u64,
     commits: CommitStats,
 }
 
 impl Meter {
     pub(super) fn start(database: &Path, commits: CommitStats) -> Meter {
-        // Linux counts the peak anew from here; elsewhere it includes the preparations.
-        let _ = fs::write("/proc/self/clear_refs", "5");
-        Meter { started: Instant::now(), cpu: cpu_used(), disk_bytes: file_size(database), commits }
+        Meter { started: Instant::now(), cost: Cost::start(), disk_bytes: file_size(database), commits }
     }
 
     /// Time and CPU end here; the disk is looked at by [`Meter::figures`], after a checkpoint.
     pub(super) fn stop(&self) -> Reading {
-        Reading { seconds: self.started.elapsed().as_secs_f64(), cpu: cpu_used() - self.cpu, peak: peak_memory() }
+        let (cpu, peak) = self.cost.stop();
+        Reading { seconds: self.started.elapsed().as_secs_f64(), cpu, peak }
     }
 
     pub(super) fn figures(

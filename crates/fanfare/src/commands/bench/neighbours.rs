@@ -2,13 +2,14 @@
 //! another account hang.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use provider::settings::EndpointSettings;
 use serde::Serialize;
-use store::{Catalog, Clock, EndpointChange, FanOutState, Subscriptions};
+use store::{Clock, EndpointChange, FanOutState, Store};
 use store_sqlite::SqliteStore;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -69,10 +70,11 @@ pub(super) async fn run(args: NeighboursArgs) -> anyhow::Result<()> {
     }
     .context("no temporary directory")?;
     let store = SqliteStore::open(&directory.path().join("bench.db"), Zones::bundled(), secret_keys::passing_vault()?)?;
-    let healthy = Stage { store: &store, account: AccountId::from_u32(1) };
+    let store: Arc<dyn Store> = Arc::new(store);
+    let healthy = Stage { store: store.clone(), account: AccountId::from_u32(1) };
     healthy.people(PEOPLE).await?;
     let endpoint = healthy.subscribe(&format!("http://{quick}/hook")).await?;
-    let neighbour = Stage { store: &store, account: AccountId::from_u32(2) };
+    let neighbour = Stage { store: store.clone(), account: AccountId::from_u32(2) };
     neighbour.people(PEOPLE).await?;
     for number in 0..args.hanging {
         neighbour.subscribe(&format!("http://{hung}/hook/{number}")).await?;
@@ -110,7 +112,7 @@ pub(super) async fn run(args: NeighboursArgs) -> anyhow::Result<()> {
 }
 
 /// One save, and the time until it has reached everyone, in milliseconds.
-async fn save_and_wait(stage: &Stage<'_>, version: u32, hint: &tokio::sync::Notify) -> anyhow::Result<f64> {
+async fn save_and_wait(stage: &Stage, version: u32, hint: &tokio::sync::Notify) -> anyhow::Result<f64> {
     let save = stage.version(version)?;
     let event = save.event.id;
     let started = Instant::now();

@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use egress::{Egress, Limits, SystemResolver};
 use provider::target::TargetPolicy;
-use store::{
-    Account, Accounts, Chance, Clock, Ending, Group, Mango, NewEvent, NewMember, NewSubscription, Roster, SaveSeries,
-    Subscriptions,
-};
-use store_sqlite::SqliteStore;
+use store::{Account, Chance, Clock, Ending, Group, Mango, NewEvent, NewMember, NewSubscription, SaveSeries, Store};
 use tokio::sync::Notify;
 use webinar::{EventType, MangoId, Participant, Series, SeriesDraft, SeriesId, SeriesPart, Trigger, Zones};
 use wire::{AccountId, EndpointId, EventId, SigningSecret, SubscriptionId};
@@ -18,8 +14,9 @@ use crate::clock::{SystemChance, SystemClock};
 use crate::progress::Progress;
 
 /// One account of a benchmark.
-pub(super) struct Stage<'a> {
-    pub(super) store: &'a SqliteStore,
+#[derive(Clone)]
+pub(super) struct Stage {
+    pub(super) store: Arc<dyn Store>,
     pub(super) account: AccountId,
 }
 
@@ -27,7 +24,7 @@ const MANGO: MangoId = MangoId::from_bytes([1; 12]);
 pub(super) const MANGO_NAME: &str = "Bench";
 const ENROL_AT_ONCE: u64 = 1_000;
 
-impl Stage<'_> {
+impl Stage {
     /// Makes the account, and this many people in one mango.
     pub(super) async fn people(&self, participants: u64) -> anyhow::Result<()> {
         let now = SystemClock.now();
@@ -90,7 +87,7 @@ impl Stage<'_> {
         let targets = TargetPolicy { allow: vec!["127.0.0.0/8".parse()?], ..TargetPolicy::default() };
         let egress = Egress::new(targets.clone(), Limits::default(), Arc::new(SystemResolver::from_system()?))?;
         Ok(Context {
-            lanes: Arc::new(self.store.clone()),
+            lanes: self.store.clone(),
             egress: Arc::new(egress),
             targets: Arc::new(targets),
             clock: Arc::new(SystemClock),

@@ -48,6 +48,15 @@ impl Tenure<'_> {
                 tracing::warn!(handler = self.runner.name(), reason, "a batch broke; each run of it is tried alone");
                 ended.runs.into_iter().for_each(|run| self.hand.put_back_alone(run));
             }
+            How::Left => {
+                let (handler, runs) = (self.runner.name(), ended.runs.len());
+                tracing::warn!(
+                    handler,
+                    runs,
+                    "the lease was not renewed in time; what was in flight was left for its next owner"
+                );
+                ended.runs.into_iter().for_each(|run| self.hand.put_back(run));
+            }
             How::Broke(reason) => {
                 for run in ended.runs {
                     self.note_run(run, Err(failure(&reason)), TargetSign::Silent);

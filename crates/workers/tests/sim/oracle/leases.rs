@@ -1,5 +1,6 @@
 //! Rules of leases: one owner at a time, and none goes without a word or a reason.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -41,10 +42,20 @@ impl Oracle {
         (0..=newest.0).rev().map(SessionNumber).find(|number| self.sessions[number.0].lease == lease)
     }
 
-    pub(crate) fn renewed(&mut self, lease: Lease, now: Timestamp, lease_for: Duration) -> Held {
+    /// A lease has been renewed. True where its time was over, and nobody else had taken it.
+    pub(crate) fn renewed(&mut self, lease: Lease, now: Timestamp, lease_for: Duration) -> Result<bool, String> {
         let number = self.owner(lease, "renewed")?;
-        self.session(number).until = now + lease_for;
-        Ok(())
+        let until = std::mem::replace(&mut self.session(number).until, now + lease_for);
+        Ok(until < now)
+    }
+
+    /// How many lanes each owner has, of those that are worked on now; and how many owners there have ever been.
+    pub(crate) fn spread(&self) -> (Vec<usize>, usize) {
+        let held = self.newest.values().map(|number| &self.sessions[number.0]);
+        let held = held.filter(|session| session.is_open && !session.released && session.excuse.is_none());
+        let mut of_owner = BTreeMap::<u64, usize>::new();
+        held.for_each(|session| *of_owner.entry(session.owner).or_default() += 1);
+        (of_owner.into_values().collect(), self.sessions.len())
     }
 
     /// A lane has been given back: everything that came back is on disk.
@@ -52,7 +63,8 @@ impl Oracle {
         let number = self.owner(lease, "released")?;
         let session = self.session(number);
         require(session.in_flight.is_empty(), || format!("{lease:?} was released with requests in flight"))?;
-        require(session.unsettled.is_empty(), || {
+        // Whoever does not know what became of a commit lets go, and says so.
+        require(session.unsettled.is_empty() || session.excuse.is_some(), || {
             format!("{lease:?} was released and these outcomes are not on disk: {:?}", session.unsettled)
         })?;
         session.released = true;

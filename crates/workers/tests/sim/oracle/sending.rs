@@ -26,6 +26,8 @@ pub(crate) struct Request<'a> {
     pub(crate) now: Timestamp,
     /// The latest that clock ever showed.
     pub(crate) latest: Timestamp,
+    /// What the store's clock shows, where leases run on it.
+    pub(crate) lease_now: Option<Timestamp>,
 }
 
 /// A lane that has seen this many failures in a row sends probes only.
@@ -35,8 +37,8 @@ const PROBE_DISTANCE: Duration = Duration::from_millis(4_500);
 /// Whoever asks for fewer requests is left alone for this long at least.
 const THROTTLE_WAIT: Duration = Duration::from_secs(5);
 
-/// An owner whose lane was taken renews its lease, and so learns of it, every 10 s.
-const STALE_MAX: Duration = Duration::from_secs(12);
+/// An owner whose lane was taken renews its lease, and so learns of it, every 5 s.
+const STALE_MAX: Duration = Duration::from_secs(7);
 
 impl Oracle {
     /// A request leaves. Which delivery it is.
@@ -44,6 +46,7 @@ impl Oracle {
         let key = read_id(request)?;
         self.is_for_somebody_of_the_audience(key, request)?;
         self.says_what_was_promised(key, request)?;
+        self.is_sent_under_its_lease(key, request)?;
         match self.session(request.session).superseded_at {
             // It cannot know what the new owner does, and reads what that one has written; so it may repeat it, until
             // it learns that there is one.
@@ -88,6 +91,18 @@ impl Oracle {
         }
         require(self.people.is_body_of(key.1, request.body, &ledger.series_part), || {
             format!("{key:?} has another body than promised: {}", String::from_utf8_lossy(request.body))
+        })
+    }
+
+    /// Nobody sends once the lease is over, whether anybody else has taken the lane or not.
+    fn is_sent_under_its_lease(&self, key: Key, request: &Request<'_>) -> Held {
+        let session = &self.sessions[request.session.0];
+        let is_over = request.lease_now.is_some_and(|now| session.released || session.until < now);
+        require(!is_over, || {
+            format!(
+                "{key:?} was sent by {:?} at {:?}, after its lease, which lasted until {}",
+                session.lease, request.lease_now, session.until
+            )
         })
     }
 

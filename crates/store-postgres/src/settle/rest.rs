@@ -1,87 +1,114 @@
-//! What a batch of settlements writes: one statement for each table, however many rows, and none for what there is none of.
+//! What few settlements write: rows of deliveries that did not simply succeed, what is kept of failures, health and notices.
+//! One statement for each table, however many rows, and none for what there is none of.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use provider::attempt::Outcome;
 use provider::lane::LaneState;
-use store::{ExceptionState, StoreResult};
+use store::{Exception, ExceptionState, FailedAttempt, NewNotice, StoreResult};
 use tokio_postgres::Row;
-use wire::{AccountId, ReplayId};
+use wire::{AccountId, EndpointId, FanOutId, ReplayId};
 
-use super::batch::{Batch, ExceptionRow};
-use crate::backlog::align;
+use super::{Asked, last_failure};
+use crate::backlog::{LaneKeys, align};
 use crate::columns::{Columns, Id, List, list, millis, number, run, values};
 use crate::failures;
 use crate::notices::raise;
 use crate::session::Session;
 
+/// Whose delivery of which fan-out.
+type DeliveryKey = (AccountId, FanOutId, u64);
+
+/// The rows, each once and in the order of their keys.
+#[derive(Default)]
+pub(super) struct Rest<'a> {
+    exceptions: BTreeMap<DeliveryKey, ExceptionRow>,
+    recovered: Vec<DeliveryKey>,
+    failures: Vec<(AccountId, &'a FailedAttempt)>,
+    lanes: BTreeMap<(AccountId, EndpointId), LaneChange>,
+    notices: Vec<(AccountId, &'a NewNotice)>,
+    /// Lanes with rows that may not agree with an order that came meanwhile.
+    to_align: LaneKeys,
+    /// What rows that are due at once are due by: the store's `lease_now`.
+    now: Option<i64>,
+}
+
+/// What becomes of a delivery that did not simply succeed.
+struct ExceptionRow {
+    endpoint: EndpointId,
+    index: u64,
+    state: ExceptionState,
+    last: Option<(Outcome, Timestamp)>,
+}
+
+/// What a commit changes of a lane's own row; mostly nothing.
+struct LaneChange {
+    health: Option<LaneState>,
+    per_minute: Option<u32>,
+    last_failure: Option<(Timestamp, String)>,
+}
+
+impl<'a> Rest<'a> {
+    /// What settlements, each of another lane, write beside their progress.
+    pub(super) fn of(asked: impl Iterator<Item = &'a Asked>) -> Rest<'a> {
+        let mut rest = Rest::default();
+        asked.for_each(|asked| rest.take(asked));
+        // Removed in the same commit, it need not be written first.
+        for key in &rest.recovered {
+            rest.exceptions.remove(key);
+        }
+        rest.recovered.sort_unstable();
+        rest.recovered.dedup();
+        rest
+    }
+
+    fn take(&mut self, asked: &'a Asked) {
+        let (settlement, account, endpoint) = (&asked.settlement, asked.lease.account, asked.lease.endpoint);
+        for exception in &settlement.exceptions {
+            self.take_exception(account, endpoint, exception);
+        }
+        let recovered = settlement.recovered.iter().map(|(fan_out, participant)| (account, *fan_out, *participant));
+        self.recovered.extend(recovered);
+        self.failures.extend(settlement.failures.iter().map(|failed| (account, failed)));
+        self.notices.extend(settlement.notice.iter().map(|notice| (account, notice)));
+        if last_failure(settlement).is_some() {
+            self.to_align.insert((account, endpoint));
+            self.now = self.now.max(asked.now);
+        }
+        let last_failure = settlement.failures.last();
+        if settlement.health.is_some() || settlement.per_minute.is_some() || last_failure.is_some() {
+            let told = last_failure.map(|failed| (failed.finished_at, failed.detail.reason.as_str().to_owned()));
+            let (health, per_minute) = (settlement.health, settlement.per_minute);
+            self.lanes.insert((account, endpoint), LaneChange { health, per_minute, last_failure: told });
+        }
+    }
+
+    fn take_exception(&mut self, account: AccountId, endpoint: EndpointId, exception: &Exception) {
+        let Exception { fan_out, place, state, last } = *exception;
+        let key = (account, fan_out, place.participant);
+        // What the last attempt was stays known where the next says nothing of it.
+        let last = last.or_else(|| self.exceptions.get(&key)?.last);
+        self.exceptions.insert(key, ExceptionRow { endpoint, index: place.index, state, last });
+    }
+}
+
 /// Writes everything. The lanes are held.
-pub(super) async fn write(session: &Session, batch: &Batch<'_>) -> StoreResult<()> {
+pub(super) async fn save(session: &Session, rest: &Rest<'_>) -> StoreResult<()> {
     // None of these needs another, so that all travel at once.
     tokio::try_join!(
-        save_segments(session, batch),
-        save_progress(session, batch),
-        save_exceptions(session, batch),
-        recover(session, batch),
-        failures::insert(session, &batch.failures),
-        change_lanes(session, batch),
+        save_exceptions(session, rest),
+        recover(session, rest),
+        failures::insert(session, &rest.failures),
+        change_lanes(session, rest),
     )?;
-    for (account, notice) in &batch.notices {
+    for (account, notice) in &rest.notices {
         raise(session, *account, notice).await?;
     }
-    if !batch.to_align.is_empty() {
-        align(session, &batch.to_align, batch.now).await?;
+    if !rest.to_align.is_empty() {
+        align(session, &rest.to_align, rest.now).await?;
     }
     Ok(())
-}
-
-async fn save_segments(session: &Session, batch: &Batch<'_>) -> StoreResult<()> {
-    if batch.segments.is_empty() {
-        return Ok(());
-    }
-    let segments = || batch.segments.iter();
-    run(
-        session,
-        "insert into segment (account, fan_out, first_participant, last_participant, entries, outcomes)
-         select * from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])",
-        values![
-            List(segments().map(|(account, ..)| number(*account)).collect()),
-            List(segments().map(|(_, fan_out, _)| fan_out.bytes()).collect()),
-            List(segments().map(|(.., segment)| segment.first.cast_signed()).collect()),
-            List(segments().map(|(.., segment)| segment.last.cast_signed()).collect()),
-            List(segments().map(|(.., segment)| i64::from(segment.count)).collect()),
-            List(segments().map(|(.., segment)| segment.bytes.as_slice()).collect()),
-        ],
-    )
-    .await
-}
-
-/// In place, where nothing else changes: no index holds a cursor or a count of deliveries.
-async fn save_progress(session: &Session, batch: &Batch<'_>) -> StoreResult<()> {
-    if batch.fan_outs.is_empty() {
-        return Ok(());
-    }
-    let (keys, progress) = (|| batch.fan_outs.keys(), || batch.fan_outs.values());
-    run(
-        session,
-        "update fan_out as f
-         set cursor_participant = coalesce(got.participant, f.cursor_participant),
-             cursor_index = coalesce(got.index, f.cursor_index),
-             delivered = f.delivered + got.delivered, is_logged = f.is_logged or got.delivered > 0,
-             state = case when got.is_swept and f.state = 'running' then 'swept' else f.state end
-         from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[])
-             as got (account, fan_out, participant, index, delivered, is_swept)
-         where f.account = got.account and f.fan_out = got.fan_out",
-        values![
-            List(keys().map(|(account, _)| number(*account)).collect()),
-            List(keys().map(|(_, fan_out)| fan_out.bytes()).collect()),
-            List(progress().map(|got| got.cursor.map(|place| place.participant.cast_signed())).collect::<Vec<_>>()),
-            List(progress().map(|got| got.cursor.map(|place| place.index.cast_signed())).collect::<Vec<_>>()),
-            List(progress().map(|got| got.delivered.cast_signed()).collect()),
-            List(progress().map(|got| got.is_swept).collect()),
-        ],
-    )
-    .await
 }
 
 /// The columns `state, due_at, attempt, charged` of a row.
@@ -110,17 +137,17 @@ pub(crate) const SAVE_EXCEPTIONS: &str =
         as new (account, fan_out, participant, place, endpoint, state, due_at, attempt, charged, last_outcome, last_at)
     cross join lateral (select new.state = 'retrying' and not exists (
         select 1 from participant as p where p.account = new.account and p.participant = new.participant)
-        as is_gone) as gone
+        as is_gone offset 0) as gone
     on conflict (account, fan_out, participant) do update
     set state = excluded.state, due_at = excluded.due_at, attempt = excluded.attempt, charged = excluded.charged,
         last_outcome = coalesce(excluded.last_outcome, kept.last_outcome),
         last_at = coalesce(excluded.last_at, kept.last_at)";
 
-async fn save_exceptions(session: &Session, batch: &Batch<'_>) -> StoreResult<()> {
-    if batch.exceptions.is_empty() {
+async fn save_exceptions(session: &Session, rest: &Rest<'_>) -> StoreResult<()> {
+    if rest.exceptions.is_empty() {
         return Ok(());
     }
-    let (keys, rows) = (|| batch.exceptions.keys(), || batch.exceptions.values());
+    let (keys, rows) = (|| rest.exceptions.keys(), || rest.exceptions.values());
     let columns: Vec<_> = rows().map(|row| columns_of(row.state)).collect();
     let last = |read: fn(&ExceptionRow) -> Option<i64>| List(rows().map(read).collect::<Vec<_>>());
     run(
@@ -144,11 +171,11 @@ async fn save_exceptions(session: &Session, batch: &Batch<'_>) -> StoreResult<()
 }
 
 /// Removes the rows of what was delivered, and tells the replays that had put them into the queue.
-async fn recover(session: &Session, batch: &Batch<'_>) -> StoreResult<()> {
-    if batch.recovered.is_empty() {
+async fn recover(session: &Session, rest: &Rest<'_>) -> StoreResult<()> {
+    if rest.recovered.is_empty() {
         return Ok(());
     }
-    let recovered = || batch.recovered.iter();
+    let recovered = || rest.recovered.iter();
     let sql = "delete from exception as x
         using unnest($1::bigint[], $2::bytea[], $3::bigint[]) as got (account, fan_out, participant)
         where x.account = got.account and x.fan_out = got.fan_out and x.participant = got.participant
@@ -212,11 +239,11 @@ const CHANGE_LANES: &str = "update lane as l
                 last_failure_at, last_failure)
     where l.account = new.account and l.endpoint = new.endpoint";
 
-async fn change_lanes(session: &Session, batch: &Batch<'_>) -> StoreResult<()> {
-    if batch.lanes.is_empty() {
+async fn change_lanes(session: &Session, rest: &Rest<'_>) -> StoreResult<()> {
+    if rest.lanes.is_empty() {
         return Ok(());
     }
-    let (keys, lanes) = (|| batch.lanes.keys(), || batch.lanes.values());
+    let (keys, lanes) = (|| rest.lanes.keys(), || rest.lanes.values());
     let health = |nth: usize| {
         List(lanes().map(|lane| lane.health.and_then(|health| health_columns(health)[nth])).collect::<Vec<_>>())
     };
@@ -227,7 +254,7 @@ async fn change_lanes(session: &Session, batch: &Batch<'_>) -> StoreResult<()> {
         values![
             List(keys().map(|(account, _)| number(*account)).collect()),
             List(keys().map(|(_, endpoint)| endpoint.bytes()).collect()),
-            List(lanes().map(|lane| lane.health.map(|health| health.name())).collect::<Vec<Option<&str>>>()),
+            List(lanes().map(|lane| lane.health.map(LaneState::name)).collect::<Vec<Option<&str>>>()),
             health(0),
             health(1),
             health(2),
