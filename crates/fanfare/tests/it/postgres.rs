@@ -17,14 +17,14 @@ const TRIES_MAX: usize = 3_000;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// An empty database of its own, which goes with it.
-struct TestDatabase {
+pub(crate) struct TestDatabase {
     server: String,
     name: String,
 }
 
 impl TestDatabase {
     /// `None`, loudly, where there is no server.
-    fn make() -> Option<TestDatabase> {
+    pub(crate) fn make() -> Option<TestDatabase> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let Ok(server) = std::env::var("TEST_DATABASE_URL") else {
             assert!(std::env::var_os("FANFARE_TEST_ALL").is_none(), "TEST_DATABASE_URL is missing");
@@ -38,7 +38,7 @@ impl TestDatabase {
         Some(database)
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let (front, _) = self.server.rsplit_once('/').unwrap();
         format!("{front}/{}", self.name)
     }
@@ -50,9 +50,12 @@ impl TestDatabase {
     }
 
     fn administer(&self, sql: &str) {
-        let ran =
-            Command::new("psql").args(["-qAt", "-v", "ON_ERROR_STOP=1", "-c", sql, &self.server]).output().unwrap();
-        assert!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
+        execute(&self.server, sql);
+    }
+
+    /// Runs SQL in it.
+    pub(crate) fn execute(&self, sql: &str) {
+        execute(&self.url(), sql);
     }
 
     /// Ends all connections and lets nobody in, as a server that has stopped.
@@ -71,6 +74,11 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         self.administer(&format!("drop database if exists {} with (force)", self.name));
     }
+}
+
+fn execute(url: &str, sql: &str) {
+    let ran = Command::new("psql").args(["-qAt", "-v", "ON_ERROR_STOP=1", "-c", sql, url]).output().unwrap();
+    assert!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
 }
 
 /// Waits until the server says of itself that it is ready, or that it is not; what it says.

@@ -207,11 +207,11 @@ fn assert_filled(path: &Path) {
     assert_eq!(unused, [""; 0]);
 }
 
-/// All rows of all tables, but for what a copy makes anew: leases and their epochs, migrations, sweeps.
+/// All rows of all tables, but for what a copy makes anew: leases and their epochs, migrations, who serves.
 pub(super) fn rows(path: &Path) -> BTreeMap<String, Vec<Vec<Cell>>> {
     let connection = Connection::open(path).unwrap();
-    let sql =
-        "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' and name <> 'migration'";
+    let sql = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' and name not in
+               ('migration', 'node')";
     let mut statement = connection.prepare(sql).unwrap();
     let tables: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let mut all: BTreeMap<_, _> =
