@@ -84,6 +84,8 @@ pub(crate) struct Plan {
     retries_wanted: Option<Timestamp>,
     /// The last query brought as many retries as it could.
     more_retries: Option<Timestamp>,
+    /// Of those it brought some wait for what is on its way: until that is back, another would bring the same.
+    has_waiting: bool,
     /// Fan-outs that came later are wanted, or the owner has given an order.
     work_wanted: bool,
     /// Rises when all that was read before is to be read again.
@@ -109,6 +111,7 @@ impl Plan {
             page_size: PAGE_SIZE_MAX,
             retries_wanted: None,
             more_retries: None,
+            has_waiting: false,
             work_wanted: false,
             reading: 0,
             has_committed: false,
@@ -147,6 +150,7 @@ impl Plan {
             if self.must_wait(&letter, place.participant) {
                 // It comes again with the next query.
                 self.rows.put_back((retry.fan_out, place.participant));
+                self.has_waiting = true;
                 continue;
             }
             self.retried.take((letter.fan_out.series, place.participant));
@@ -204,6 +208,7 @@ impl Plan {
     /// Notes that an errand has come back.
     pub(crate) fn finish(&mut self, errand: &Errand) -> Row {
         let (id, participant) = (errand.letter.fan_out.id, errand.place.participant);
+        self.has_waiting = false;
         if let Some(sweep) = self.sweeps.iter_mut().find(|sweep| sweep.id() == id) {
             sweep.finish(participant);
         }
@@ -312,7 +317,8 @@ impl Plan {
             return;
         }
         self.begin_query();
-        let more_retries = self.more_retries.filter(|_| self.retries.len() < RETRIES_AT_ONCE / 4);
+        let may_be_new = self.retries.len() < RETRIES_AT_ONCE / 4 && !self.has_waiting;
+        let more_retries = self.more_retries.filter(|_| may_be_new);
         // Orders come first: everything else is read as they wish.
         self.fetching = self.read_work().or_else(|| match self.retries_wanted.take().or(more_retries) {
             Some(now) => Some(self.read_retries(now)),

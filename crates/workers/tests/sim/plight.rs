@@ -3,12 +3,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 #[derive(Default)]
 pub(crate) struct Plight {
     frozen_until: Mutex<Option<Instant>>,
     cut_off_until: Mutex<Option<Instant>>,
+    is_over: Notify,
 }
 
 impl Plight {
@@ -26,12 +28,13 @@ impl Plight {
     pub(crate) fn end(&self) {
         set(&self.frozen_until, None);
         set(&self.cut_off_until, None);
+        self.is_over.notify_waiters();
     }
 
     /// Waits until it goes on.
     pub(crate) async fn thawed(&self) {
         while let Some(until) = still(&self.frozen_until) {
-            sleep_until(until).await;
+            let _ = timeout_at(until, self.is_over.notified()).await;
         }
     }
 

@@ -66,6 +66,26 @@ async fn a_query_that_brings_nothing_new_is_not_asked_again_at_once() {
 }
 
 #[tokio::test]
+async fn retries_that_wait_are_not_asked_for_again_before_what_is_on_its_way_is_back() {
+    let mut plan = plan();
+    plan.take_up(1, &[1], &[]);
+    let on_its_way = plan.next(Duration::ZERO).expect("the first version");
+    let FanOut { version, id, .. } = on_its_way.letter.fan_out.clone();
+    let older = FanOut { id: FanOutId::from_bytes([9; 16]), version: version - 1, ..on_its_way.letter.fan_out.clone() };
+    let Member::ToTell(recipient) = member(1, 1) else { panic!("somebody") };
+    let retry = Retry { fan_out: older.id, recipient, attempt: 2, charged: 1, is_outdated: false };
+    let found = vec![(Arc::new(Letter::new(older)), retry)];
+    plan.take_in(Fetched::Retries { signal: 0, reading: 0, found, more_from: Some(NOW) }, Duration::ZERO);
+    assert!(plan.next(Duration::ZERO).is_none(), "it waits for {id}");
+
+    plan.fetch_ahead();
+    assert!(plan.fetching().is_none(), "it would bring the same");
+    plan.finish(&on_its_way);
+    plan.fetch_ahead();
+    assert!(plan.fetching().is_some());
+}
+
+#[tokio::test]
 async fn somebody_who_left_between_two_versions_holds_up_neither() {
     let mut plan = plan();
     plan.take_up(1, &[1, 2, 3], &[]);
