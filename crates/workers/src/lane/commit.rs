@@ -100,7 +100,8 @@ mod tests {
     async fn while_a_commit_hangs_whatever_is_sent_is_in_doubt() {
         let mut commit = Commit::default();
         assert!(!commit.is_in_doubt());
-        (commit.under_way, commit.began) = (Some(Box::pin(pending())), Some(Instant::now()));
+        commit.under_way = Some(Box::pin(pending()));
+        commit.began = Some(Instant::now());
         advance(HANGS_AFTER).await;
         assert!(!commit.is_in_doubt());
         advance(Duration::from_millis(1)).await;
