@@ -1,11 +1,10 @@
 //! Moving house, by the real binary: there and back, killed on the way, and refused.
 
 mod house;
-mod server;
 
 use house::{lived_in, payload, rows, stop};
-use server::TestDatabase;
 
+use crate::test_database::TestDatabase;
 use crate::world::{BINARY, Ran, World};
 
 const OLD: &str = "sqlite:fanfare.db";
@@ -58,7 +57,7 @@ fn a_file_copied_into_another_is_the_same_row_for_row() {
 
 #[test]
 fn what_went_to_postgres_and_from_there_to_another_and_back_is_the_same_row_for_row() {
-    let (Some(first), Some(second)) = (TestDatabase::new(), TestDatabase::new()) else { return };
+    let (Some(first), Some(second)) = (TestDatabase::make(), TestDatabase::make()) else { return };
     let world = lived_in();
     copied(&world, OLD, &first.url);
     copied(&world, &first.url, &second.url);
@@ -69,7 +68,7 @@ fn what_went_to_postgres_and_from_there_to_another_and_back_is_the_same_row_for_
 
 #[test]
 fn killed_after_each_chunk_and_before_each_commit_the_same_command_ends_with_the_same() {
-    let Some(database) = TestDatabase::new() else { return };
+    let Some(database) = TestDatabase::make() else { return };
     let world = lived_in();
     let there = copied_dying_at(&world, OLD, &database.url, "BatchAfterCommit:0");
     // The first transaction passes, the second is taken back.
@@ -80,7 +79,7 @@ fn killed_after_each_chunk_and_before_each_commit_the_same_command_ends_with_the
 
 #[test]
 fn a_server_on_the_copy_goes_on_where_the_old_one_stood() {
-    let Some(database) = TestDatabase::new() else { return };
+    let Some(database) = TestDatabase::make() else { return };
     let world = lived_in();
     copied(&world, OLD, &database.url);
     let list = |database: &str, command: &[&str]| {
@@ -129,7 +128,7 @@ fn a_copy_is_refused_where_it_would_be_none() {
 
 #[test]
 fn half_a_copy_is_served_by_nobody_and_not_mixed_with_a_later_state() {
-    let Some(database) = TestDatabase::new() else { return };
+    let Some(database) = TestDatabase::make() else { return };
     let world = lived_in();
     for to in ["sqlite:half.db", &database.url] {
         let arguments = [&["copy", "--from", OLD, "--to", to], &KEY[..]].concat();
@@ -146,7 +145,7 @@ fn half_a_copy_is_served_by_nobody_and_not_mixed_with_a_later_state() {
 
 #[test]
 fn a_database_on_which_a_node_was_seen_just_now_is_left_alone() {
-    let (Some(served), Some(empty)) = (TestDatabase::new(), TestDatabase::new()) else { return };
+    let (Some(served), Some(empty)) = (TestDatabase::make(), TestDatabase::make()) else { return };
     let world = lived_in();
     copied(&world, OLD, &served.url);
     served.execute(
@@ -165,8 +164,20 @@ fn a_database_on_which_a_node_was_seen_just_now_is_left_alone() {
 }
 
 #[test]
+fn a_database_to_which_a_server_that_is_stopping_is_still_connected_is_left_alone() {
+    let Some(served) = TestDatabase::make() else { return };
+    let world = lived_in();
+    copied(&world, OLD, &served.url);
+    served.while_connected_as("fanfare", || {
+        let told = ["is being served by whoever has 1 connections to it as fanfare", "stop that first"];
+        copy(&world, &served.url, "sqlite:new.db").failed_with(1, &told);
+    });
+    served.while_connected_as("psql", || copied(&world, &served.url, "sqlite:new.db"));
+}
+
+#[test]
 fn accounts_whose_messages_share_numbers_stay_on_postgres() {
-    let (Some(from), Some(to)) = (TestDatabase::new(), TestDatabase::new()) else { return };
+    let (Some(from), Some(to)) = (TestDatabase::make(), TestDatabase::make()) else { return };
     let world = lived_in();
     copied(&world, OLD, &from.url);
     from.execute(
