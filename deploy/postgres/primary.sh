@@ -4,6 +4,8 @@ psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --set=password="${REPLICATION_PAS
 create role replicator login replication password :'password';
 -- Of force from the next start on, so that nothing here waits for a standby that is not there yet.
 alter system set synchronous_standby_names = 'standby';
+-- The log has partitions by day, and a look far back locks many of them. The standby, which has these settings, needs as many.
+alter system set max_locks_per_transaction = 256;
 -- For so much the standby may be away without being made anew.
 alter system set wal_keep_size = '2GB';
 SQL

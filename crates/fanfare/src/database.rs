@@ -146,9 +146,8 @@ impl DatabaseArgs {
         match self.choose()?.0 {
             Database::Sqlite(path) => self.require(&path).and_then(|()| self.open_file(&path)),
             Database::Postgres(address) => {
-                // Tables are made and migrated by servers, never by the way.
-                PostgresStore::open_to_read(&address, zones::newest(), self.vault()?).await.map_err(told_with_mend)?;
-                self.open_server(&address).await
+                let opened = PostgresStore::open_existing(&address, zones::newest(), self.vault()?).await;
+                Ok(Arc::new(opened.map_err(told_with_mend)?))
             }
         }
     }
@@ -172,7 +171,10 @@ impl DatabaseArgs {
     pub(crate) async fn open_or_create(&self) -> anyhow::Result<Arc<dyn Store>> {
         match self.choose()?.0 {
             Database::Sqlite(path) => self.open_file(&path),
-            Database::Postgres(address) => self.open_server(&address).await,
+            Database::Postgres(address) => {
+                let opened = PostgresStore::open(&address, zones::newest(), self.vault()?).await;
+                Ok(Arc::new(opened.map_err(told_with_mend)?))
+            }
         }
     }
 
@@ -218,11 +220,6 @@ impl DatabaseArgs {
 
     fn open_file(&self, path: &std::path::Path) -> anyhow::Result<Arc<dyn Store>> {
         Ok(Arc::new(SqliteStore::open(path, zones::newest(), self.vault()?)?))
-    }
-
-    async fn open_server(&self, address: &Address) -> anyhow::Result<Arc<dyn Store>> {
-        let opened = PostgresStore::open(address, zones::newest(), self.vault()?).await;
-        Ok(Arc::new(opened.map_err(told_with_mend)?))
     }
 }
 

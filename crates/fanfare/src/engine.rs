@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use futures_util::future::BoxFuture;
-use store::{DedupeWindow, Store, StoreResult, Vault};
+use store::{DedupeWindow, Nodes, Store, StoreResult, Vault};
 use store_postgres::Hints;
 use store_sqlite::{ServerLock, SqliteStore};
 use tokio::sync::watch;
@@ -55,6 +55,14 @@ impl Engine {
         match self {
             Engine::Sqlite(store) => Arc::new(store.clone()),
             Engine::Postgres(server) => Arc::new(server.store.clone()),
+        }
+    }
+
+    /// The nodes that this process is one of, where there may be others.
+    pub(crate) fn nodes(&self) -> Option<Arc<dyn Nodes>> {
+        match self {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(server) => Some(Arc::new(server.store.clone())),
         }
     }
 

@@ -10,6 +10,7 @@ mod engine;
 mod limits;
 mod logs;
 mod output;
+mod presence;
 mod progress;
 mod receiving;
 mod secret_keys;

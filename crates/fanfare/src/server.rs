@@ -22,6 +22,7 @@ use workers::{Bounds, Janitor, LaneSupervisor, NoticeSender, ReplayTurner, RuleW
 
 use crate::clock::{SystemChance, SystemClock};
 use crate::engine::Engine;
+use crate::presence::{self, Presence};
 use crate::receiving::{self, ReceivingSettings};
 
 /// How long requests under way may take after the signal to stop: an attempt may take 30 s, and its outcome has to be
@@ -60,6 +61,8 @@ pub(crate) struct Server {
     has_disk_failed: bool,
     janitor: JoinHandle<()>,
     attending: Option<JoinHandle<()>>,
+    /// Where it takes no lanes, and there may be others that do.
+    presence: Option<Presence>,
 }
 
 impl Server {
@@ -91,7 +94,11 @@ impl Server {
             let (hint, lanes_hint) = (working.replays.clone(), asked.lanes.clone());
             ReplayTurner::new(store.clone(), Arc::new(SystemClock), hint, lanes_hint, stopped.clone()).run()
         });
-        let lanes = delivering.map(|context| sending(&parts, context, stopped.clone()));
+        let presence = match delivering {
+            None => seen_without_lanes(&parts, address),
+            Some(_) => None,
+        };
+        let lanes = delivering.map(|context| sending(&parts, address, context, stopped.clone()));
         let context = web::Context {
             store: store.clone(),
             clock: Arc::new(SystemClock),
@@ -126,6 +133,7 @@ impl Server {
             replays: replays.map(tokio::spawn),
             handlers: half.map(|half| tokio::spawn(half.supervisor.run(DRAIN_TIME))),
             has_disk_failed: false,
+            presence,
         })
     }
 
@@ -176,6 +184,9 @@ impl Server {
             true => Ok(()),
             false => (&mut self.http).await.context("the HTTP server has failed").and_then(|ended| Ok(ended?)),
         };
+        if let Some(presence) = self.presence {
+            presence.end().await;
+        }
         // Whatever failed before, what is acknowledged belongs into the file.
         let finished = self.engine.finish().await;
         lanes.and(replays).and(handlers).and(janitor).and(attending).and(http).and(finished)
@@ -212,27 +223,31 @@ fn way_out(parts: &Parts) -> anyhow::Result<Egress> {
 /// The loops that send, until they are told to stop.
 fn sending(
     parts: &Parts,
+    address: SocketAddr,
     context: workers::Context,
     stopped: watch::Receiver<bool>,
 ) -> impl Future<Output = ()> + Send + use<> {
-    let chance: &dyn Chance = &SystemChance;
-    let node = NodeId::from_bytes(chance.id_bytes(SystemClock.now()));
     let store = parts.engine.store();
     let notices = NoticeSender::new(store.clone(), context.clone(), stopped.clone());
     let rules = RuleWatcher::new(store, context.clone(), parts.zones.clone(), parts.rule_updates, stopped.clone());
-    let lanes = LaneSupervisor::new(context, node, stopped);
-    let lanes = match &parts.engine {
-        Engine::Sqlite(_) => lanes,
-        Engine::Postgres(_) => lanes.among(parts.engine.store(), name_of(&parts.listener)),
+    let lanes = LaneSupervisor::new(context, new_node(), stopped);
+    let lanes = match parts.engine.nodes() {
+        None => lanes,
+        Some(nodes) => lanes.among(nodes, presence::name_of(address)),
     };
     async move {
         tokio::join!(lanes.run(DRAIN_TIME), notices.run(DRAIN_TIME), rules.run());
     }
 }
 
-/// What a node is called, for people.
-fn name_of(listener: &TcpListener) -> String {
-    listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
+/// A process that sends nothing is seen by the other nodes, too, if there may be any.
+fn seen_without_lanes(parts: &Parts, address: SocketAddr) -> Option<Presence> {
+    parts.engine.nodes().map(|nodes| Presence::begin(nodes, new_node(), presence::name_of(address)))
+}
+
+fn new_node() -> NodeId {
+    let chance: &dyn Chance = &SystemChance;
+    NodeId::from_bytes(chance.id_bytes(SystemClock.now()))
 }
 
 fn test_send(sender: TestSender) -> web::TestSend {

@@ -694,7 +694,8 @@ create index erasure_open on erasure (state, erasure) where finished_at is null;
 create table node (
     node bytea primary key check (octet_length(node) = 16),
     name text not null,
-    lanes bigint not null,
+    -- Null where it takes no lanes.
+    lanes bigint,
     requests bigint not null,
     started_at bigint not null,
     seen_at bigint not null

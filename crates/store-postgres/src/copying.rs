@@ -7,13 +7,16 @@ mod days;
 mod from;
 mod to;
 
+use std::time::Duration;
+
 use store::{CopiedTable, CopyRefusal, StoreResult};
+use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::columns::{broken, unreachable};
 use crate::migrate::MIGRATIONS;
-use crate::open::{Address, OpenError};
+use crate::open::{APPLICATION, Address, OpenError};
 use crate::session::Pool;
 
 pub use from::{CopyFromPostgres, CopyOpenError};
@@ -37,6 +40,14 @@ const HAS_BEGUN: &str = "select to_regclass('copying') is not null";
 const NODE_GONE_AFTER_MS: i64 = 60_000;
 const NODES: &str = "select name from node
     where seen_at > (extract(epoch from statement_timestamp()) * 1000)::bigint - $1 order by name";
+/// What the server shows a copy's own connections as: others of ours are not to be there beside them.
+const COPY_APPLICATION: &str = "fanfare copy";
+/// Such as a server that has said it goes, and commits what was in flight.
+const CONNECTED: &str = "select count(*) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and application_name in ($1, $2)";
+/// A command that has just ended may be connected for a moment still, to the server.
+const ENDING_TIME: Duration = Duration::from_secs(2);
+const ENDING_LOOK: Duration = Duration::from_millis(50);
 /// Longer than a page takes to be written by the other side.
 const NO_TIME_LIMITS: &str = "set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0";
 
@@ -73,18 +84,36 @@ fn list(columns: &[&str]) -> String {
 }
 
 async fn connect(address: &Address) -> StoreResult<Client> {
-    let (client, connection) = address.config().connect(address.tls()).await.map_err(|error| unreachable(&error))?;
+    let (client, connection) =
+        address.named(COPY_APPLICATION).config().connect(address.tls()).await.map_err(|error| unreachable(&error))?;
     // It ends with the client; what goes wrong with it the client is told.
     tokio::spawn(connection);
     Ok(client)
 }
 
+/// Refuses a database on which a node was seen, or to which anybody but a copy is connected under our name or under that of
+/// the address.
 async fn refuse_served(client: &Client, address: &Address) -> Result<(), CopyRefusal> {
+    let served_by = |nodes| CopyRefusal::Served { database: address.to_string(), nodes };
     let nodes = query(client, NODES, &[(&NODE_GONE_AFTER_MS, Type::INT8)]).await?;
     let nodes: Vec<String> = nodes.iter().map(|row| row.get(0)).collect();
-    match nodes.is_empty() {
-        true => Ok(()),
-        false => Err(CopyRefusal::Served { database: address.to_string(), nodes: nodes.join(", ") }),
+    if !nodes.is_empty() {
+        return Err(served_by(nodes.join(", ")));
+    }
+    let name = address.config().get_application_name().unwrap_or(APPLICATION).to_owned();
+    let give_up_at = Instant::now() + ENDING_TIME;
+    loop {
+        let rows = query(client, CONNECTED, &[(&APPLICATION, Type::TEXT), (&name, Type::TEXT)]).await?;
+        match rows.first().map_or(0, |row| row.get::<_, i64>(0)) {
+            0 => return Ok(()),
+            _ if Instant::now() < give_up_at => sleep(ENDING_LOOK).await,
+            count => {
+                return Err(served_by(format!(
+                    "whoever has {count} connections to it as {name} (a server that is still stopping, a command, or a \
+                     pooler that keeps what they had)"
+                )));
+            }
+        }
     }
 }
 

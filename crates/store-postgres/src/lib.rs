@@ -93,17 +93,23 @@ enum LeaseClock {
 }
 
 impl PostgresStore {
-    /// Opens the database at `address`, creating and migrating its tables where needed.
+    /// Opens the database at `address`, making its tables where it has none. Older ones are refused.
     pub async fn open(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
+        migrate::make(&Pool::new(address, Arc::default())?, address).await?;
+        PostgresStore::open_existing(address, zones, vault).await
+    }
+
+    /// Opens the database to change what is in it. One that has no tables, or older ones, is refused.
+    pub async fn open_existing(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
         let store = PostgresStore::on(address, zones, vault)?;
-        migrate::run(&store.pool, address).await?;
+        migrate::check(&store.pool, address).await?;
         copying::refuse_incomplete(&store.pool, address).await?;
         sealing::check_keys(&store.pool, &store.vault, address).await?;
         Ok(store)
     }
 
     /// Opens the database to serve from it, beside any number of others. From now on secrets may be sealed with the vault's
-    /// first key.
+    /// first key, and older tables are brought up to date.
     pub async fn open_as_server(address: &Address, zones: Zones, vault: Vault) -> Result<PostgresStore, OpenError> {
         let store = PostgresStore::on(address, zones, vault)?;
         migrate::run(&store.pool, address).await?;

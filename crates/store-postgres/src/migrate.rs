@@ -44,6 +44,15 @@ pub(crate) async fn run(pool: &Pool, address: &Address) -> Result<(), OpenError>
     }
 }
 
+/// Makes the tables of a database that has none; refuses every other schema but the newest. Servers may be running on an
+/// older one, and only the start of a newer server is to change it under them.
+pub(crate) async fn make(pool: &Pool, address: &Address) -> Result<(), OpenError> {
+    match check(pool, address).await {
+        Err(OpenError::Empty(_)) => run(pool, address).await,
+        known_or_refused => known_or_refused,
+    }
+}
+
 /// Refuses every schema but the newest, and changes nothing.
 pub(crate) async fn check(pool: &Pool, address: &Address) -> Result<(), OpenError> {
     let told = |source| OpenError::told(address, source);

@@ -40,7 +40,8 @@ fn be_seen_sql() -> String {
 impl Nodes for PostgresStore {
     async fn be_seen(&self, presence: Presence, now: Timestamp, alive_for: Duration) -> StoreResult<Vec<NodeRecord>> {
         let Presence { node, name, load } = presence;
-        let (lanes, requests) = (load.lanes.cast_signed(), load.requests.cast_signed());
+        let lanes = load.map(|load| load.lanes.cast_signed());
+        let requests = load.unwrap_or_default().requests.cast_signed();
         let alive_for_ms = i64::try_from(alive_for.as_millis()).unwrap_or(i64::MAX);
         let session = self.session().await?;
         let sql = be_seen_sql();
@@ -58,7 +59,8 @@ impl Nodes for PostgresStore {
 }
 
 fn read_node(row: &Row) -> StoreResult<NodeRecord> {
-    let load = Load { lanes: row.count(2)?, requests: row.count(3)? };
+    let (lanes, requests) = (row.value::<Option<i64>>(2)?, row.count(3)?);
+    let load = lanes.map(|lanes| Load { lanes: lanes.unsigned_abs(), requests });
     let presence = Presence { node: row.id(0)?, name: row.value(1)?, load };
-    Ok(NodeRecord { presence, since: row.moment(4)?, seen_at: row.moment(5)? })
+    Ok(NodeRecord { presence, started_at: row.moment(4)?, seen_at: row.moment(5)? })
 }

@@ -16,6 +16,8 @@ use crate::PATIENCE;
 
 /// Connections of one process, where its address does not say: more than a small server's cores only wait for each other.
 const CONNECTIONS: usize = 16;
+/// What the server shows our connections as, where the address does not say.
+pub(crate) const APPLICATION: &str = "fanfare";
 /// As many as anybody should give one process.
 const CONNECTIONS_MAX: usize = 1_000;
 /// A transaction whose process hangs gives up its locks after this time: others wait for them, such as every node that accepts
@@ -140,6 +142,14 @@ impl Address {
         self.config.clone()
     }
 
+    /// The same address, under another name by which the server shows its connections.
+    #[must_use]
+    pub(crate) fn named(&self, name: &str) -> Address {
+        let mut address = self.clone();
+        address.config.application_name(name);
+        address
+    }
+
     pub(crate) fn connections_max(&self) -> usize {
         self.connections_max
     }
@@ -160,7 +170,7 @@ impl Address {
         self.config.tcp_user_timeout(UNACKNOWLEDGED);
         self.config.keepalives_idle(UNACKNOWLEDGED);
         if self.config.get_application_name().is_none() {
-            self.config.application_name("fanfare");
+            self.config.application_name(APPLICATION);
         }
         if self.preparing == Preparing::Never {
             // A pooler refuses what it cannot promise for the connection that it gives.

@@ -14,12 +14,12 @@ const A_SECOND: Duration = Duration::from_secs(1);
 pub async fn a_node_that_is_seen_is_among_the_living<S: Store>(mut world: World<S>) -> StoreResult<()> {
     assert_eq!(world.store.nodes().await?, []);
     let first = see(&world, node(1, 3)).await?;
-    let expected = NodeRecord { presence: node(1, 3), since: world.now(), seen_at: world.now() };
+    let expected = NodeRecord { presence: node(1, 3), started_at: world.now(), seen_at: world.now() };
     assert_eq!(first, std::slice::from_ref(&expected));
 
     world.pass(A_SECOND);
     let both = see(&world, node(0, 7)).await?;
-    let younger = NodeRecord { presence: node(0, 7), since: world.now(), seen_at: world.now() };
+    let younger = NodeRecord { presence: node(0, 7), started_at: world.now(), seen_at: world.now() };
     assert_eq!(both, [younger, expected], "in the order of their ids");
     assert_eq!(world.store.nodes().await?, both);
     Ok(())
@@ -28,12 +28,12 @@ pub async fn a_node_that_is_seen_is_among_the_living<S: Store>(mut world: World<
 pub async fn what_a_node_tells_last_is_listed_since_it_was_first_seen<S: Store>(
     mut world: World<S>,
 ) -> StoreResult<()> {
-    let since = world.now();
+    let started_at = world.now();
     see(&world, node(1, 3)).await?;
     let seen_at = world.pass(ALIVE_FOR - A_SECOND);
     let renamed = Presence { name: "b.example".to_owned(), ..node(1, 900) };
     see(&world, renamed.clone()).await?;
-    assert_eq!(world.store.nodes().await?, [NodeRecord { presence: renamed, since, seen_at }]);
+    assert_eq!(world.store.nodes().await?, [NodeRecord { presence: renamed, started_at, seen_at }]);
     Ok(())
 }
 
@@ -50,8 +50,17 @@ pub async fn a_silent_node_is_forgotten_by_the_others_and_new_when_it_comes_back
 
     let now = world.pass(A_SECOND);
     let back = see(&world, node(1, 3)).await?;
-    assert_eq!(back[0], NodeRecord { presence: node(1, 3), since: now, seen_at: now });
+    assert_eq!(back[0], NodeRecord { presence: node(1, 3), started_at: now, seen_at: now });
     assert_eq!(back.len(), 2);
+    Ok(())
+}
+
+pub async fn a_node_that_takes_no_lanes_is_seen_without_a_load<S: Store>(world: World<S>) -> StoreResult<()> {
+    let receiving = Presence { load: None, ..node(2, 0) };
+    see(&world, node(1, 0)).await?;
+    see(&world, receiving.clone()).await?;
+    let living: Vec<Presence> = world.store.nodes().await?.into_iter().map(|record| record.presence).collect();
+    assert_eq!(living, [node(1, 0), receiving]);
     Ok(())
 }
 
@@ -66,7 +75,7 @@ pub async fn a_node_that_leaves_is_gone_at_once<S: Store>(world: World<S>) -> St
 }
 
 fn node(number: u8, lanes: u64) -> Presence {
-    let load = Load { lanes, requests: lanes * 10 };
+    let load = Some(Load { lanes, requests: lanes * 10 });
     Presence { node: NodeId::from_bytes([number; 16]), name: format!("node-{number}.example"), load }
 }
 

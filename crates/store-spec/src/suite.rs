@@ -361,6 +361,7 @@ macro_rules! suite {
             nodes,
             [
                 a_node_that_is_seen_is_among_the_living,
+                a_node_that_takes_no_lanes_is_seen_without_a_load,
                 what_a_node_tells_last_is_listed_since_it_was_first_seen,
                 a_silent_node_is_forgotten_by_the_others_and_new_when_it_comes_back,
                 a_node_that_leaves_is_gone_at_once,

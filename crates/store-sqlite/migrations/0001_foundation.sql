@@ -589,7 +589,8 @@ create index erasure_open on erasure (state, erasure) where finished_at is null;
 create table node (
     node blob primary key check (length(node) = 16),
     name text not null,
-    lanes integer not null,
+    -- Null where it takes no lanes.
+    lanes integer,
     requests integer not null,
     started_at integer not null,
     seen_at integer not null

@@ -25,7 +25,8 @@ impl Nodes for SqliteStore {
             .write(move |connection| {
                 let Presence { node, name, load } = &presence;
                 run(connection, FORGET, (millis(now - alive_for), node.as_bytes()))?;
-                let (lanes, requests) = (load.lanes.cast_signed(), load.requests.cast_signed());
+                let lanes = load.map(|load| load.lanes.cast_signed());
+                let requests = load.unwrap_or_default().requests.cast_signed();
                 run(connection, BE_SEEN, (node.as_bytes(), name, lanes, requests, millis(now)))?;
                 nodes(connection)
             })
@@ -48,8 +49,8 @@ fn nodes(connection: &Connection) -> StoreResult<Vec<NodeRecord>> {
 }
 
 fn read_node(row: &Row<'_>) -> rusqlite::Result<NodeRecord> {
-    let count = |at| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)?.unsigned_abs());
-    let load = Load { lanes: count(2)?, requests: count(3)? };
+    let (lanes, requests) = (row.get::<_, Option<i64>>(2)?, row.get::<_, i64>(3)?.unsigned_abs());
+    let load = lanes.map(|lanes| Load { lanes: lanes.unsigned_abs(), requests });
     let presence = Presence { node: row.get::<_, Id<_>>(0)?.0, name: row.get(1)?, load };
-    Ok(NodeRecord { presence, since: row.get::<_, Millis>(4)?.0, seen_at: row.get::<_, Millis>(5)?.0 })
+    Ok(NodeRecord { presence, started_at: row.get::<_, Millis>(4)?.0, seen_at: row.get::<_, Millis>(5)?.0 })
 }

@@ -17,8 +17,8 @@ pub struct Presence {
     pub node: NodeId,
     /// For people: where it runs.
     pub name: String,
-    /// How much it has to do.
-    pub load: Load,
+    /// How much it has to do; `None` where it takes no lanes, such as one that only receives.
+    pub load: Option<Load>,
 }
 
 /// A node as it was seen last.
@@ -27,7 +27,7 @@ pub struct NodeRecord {
     /// What it told.
     pub presence: Presence,
     /// Since when it has been seen without a break.
-    pub since: Timestamp,
+    pub started_at: Timestamp,
     /// When it told so.
     pub seen_at: Timestamp,
 }

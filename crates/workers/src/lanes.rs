@@ -23,6 +23,8 @@ use crate::{Context, LEASE_FOR, Turn};
 use peers::{Now, Peers};
 use places::Places;
 
+pub use peers::{ALIVE_FOR, BEAT_INTERVAL};
+
 /// Lanes one node works on at a time: together with the window this bounds its memory and its open sockets.
 const LANES_MAX: usize = 4_096;
 /// Lanes claimed in one transaction; no account gets more beyond its share.

@@ -21,7 +21,7 @@ use store::{Chance, Clock, Lanes};
 use tokio::sync::Notify;
 
 pub use janitor::Janitor;
-pub use lanes::LaneSupervisor;
+pub use lanes::{ALIVE_FOR, BEAT_INTERVAL, LaneSupervisor};
 pub use notices::NoticeSender;
 pub use outbound::{Outbound, Posting, Way};
 pub use replays::ReplayTurner;

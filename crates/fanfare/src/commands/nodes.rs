@@ -37,9 +37,10 @@ pub(crate) async fn run(command: NodesCommand) -> anyhow::Result<()> {
 struct NodeRow {
     id: String,
     name: String,
-    lanes: u64,
-    requests: u64,
-    since: String,
+    /// Nothing where it takes no lanes.
+    lanes: Option<u64>,
+    requests: Option<u64>,
+    started_at: String,
     seen_at: String,
 }
 
@@ -48,24 +49,24 @@ impl From<NodeRecord> for NodeRow {
         NodeRow {
             id: record.presence.node.to_string(),
             name: record.presence.name,
-            lanes: record.presence.load.lanes,
-            requests: record.presence.load.requests,
-            since: instant(record.since),
+            lanes: record.presence.load.map(|load| load.lanes),
+            requests: record.presence.load.map(|load| load.requests),
+            started_at: instant(record.started_at),
             seen_at: instant(record.seen_at),
         }
     }
 }
 
 impl Row for NodeRow {
-    const COLUMNS: &'static [&'static str] = &["node", "name", "lanes", "requests", "since", "seen"];
+    const COLUMNS: &'static [&'static str] = &["node", "name", "lanes", "requests", "started", "seen"];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.clone(),
             self.name.clone(),
-            grouped(self.lanes),
-            grouped(self.requests),
-            self.since.clone(),
+            self.lanes.map(grouped).unwrap_or_default(),
+            self.requests.map(grouped).unwrap_or_default(),
+            self.started_at.clone(),
             self.seen_at.clone(),
         ]
     }

@@ -58,7 +58,7 @@ async fn reseal(args: ResealArgs) -> anyhow::Result<()> {
         }
         // Nodes may run anywhere, so only their starts bring a key into use.
         Database::Postgres(address) => {
-            let opened = PostgresStore::open(&address, zones::newest(), vault).await;
+            let opened = PostgresStore::open_existing(&address, zones::newest(), vault).await;
             opened.map_err(told_with_mend)?.reseal().await?
         }
     };

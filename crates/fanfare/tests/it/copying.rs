@@ -4,7 +4,7 @@ mod house;
 
 use house::{lived_in, payload, rows, stop};
 
-use crate::postgres::TestDatabase;
+use crate::test_database::TestDatabase;
 use crate::world::{BINARY, Ran, World};
 
 const OLD: &str = "sqlite:fanfare.db";
@@ -59,9 +59,9 @@ fn a_file_copied_into_another_is_the_same_row_for_row() {
 fn what_went_to_postgres_and_from_there_to_another_and_back_is_the_same_row_for_row() {
     let (Some(first), Some(second)) = (TestDatabase::make(), TestDatabase::make()) else { return };
     let world = lived_in();
-    copied(&world, OLD, &first.url());
-    copied(&world, &first.url(), &second.url());
-    let ran = copied(&world, &second.url(), "sqlite:back.db");
+    copied(&world, OLD, &first.url);
+    copied(&world, &first.url, &second.url);
+    let ran = copied(&world, &second.url, "sqlite:back.db");
     assert!(!ran.stderr.contains("password"), "{ran:?}");
     same(&world, "fanfare.db", "back.db");
 }
@@ -70,9 +70,9 @@ fn what_went_to_postgres_and_from_there_to_another_and_back_is_the_same_row_for_
 fn killed_after_each_chunk_and_before_each_commit_the_same_command_ends_with_the_same() {
     let Some(database) = TestDatabase::make() else { return };
     let world = lived_in();
-    let there = copied_dying_at(&world, OLD, &database.url(), "BatchAfterCommit:0");
+    let there = copied_dying_at(&world, OLD, &database.url, "BatchAfterCommit:0");
     // The first transaction passes, the second is taken back.
-    let back = copied_dying_at(&world, &database.url(), "sqlite:back.db", "BatchBeforeCommit:1");
+    let back = copied_dying_at(&world, &database.url, "sqlite:back.db", "BatchBeforeCommit:1");
     assert!(there > 34 && back > 34, "{there} runs there, {back} back");
     same(&world, "fanfare.db", "back.db");
 }
@@ -81,7 +81,7 @@ fn killed_after_each_chunk_and_before_each_commit_the_same_command_ends_with_the
 fn a_server_on_the_copy_goes_on_where_the_old_one_stood() {
     let Some(database) = TestDatabase::make() else { return };
     let world = lived_in();
-    copied(&world, OLD, &database.url());
+    copied(&world, OLD, &database.url);
     let list = |database: &str, command: &[&str]| {
         let account = house::account(&world);
         let options = ["--account", &account, "--json", "--database", database];
@@ -90,10 +90,10 @@ fn a_server_on_the_copy_goes_on_where_the_old_one_stood() {
         ran.stdout
     };
     for command in [&["inbox", "list"][..], &["deliveries", "list"], &["audit", "list"], &["notices", "list"]] {
-        assert_eq!(list(&database.url(), command), list("fanfare.db", command), "{command:?}");
+        assert_eq!(list(&database.url, command), list("fanfare.db", command), "{command:?}");
     }
-    let before = list(&database.url(), &["inbox", "list", "--limit", "999"]).lines().count();
-    let settings = ["--config", "inbox.toml", "--database", &database.url()];
+    let before = list(&database.url, &["inbox", "list", "--limit", "999"]).lines().count();
+    let settings = ["--config", "inbox.toml", "--database", &database.url];
     let serving = world.serve_with(&[&settings, &KEY[..]].concat());
     for (person, said) in [(3, "duplicate"), (4, "stored")] {
         let body = payload(person);
@@ -101,7 +101,7 @@ fn a_server_on_the_copy_goes_on_where_the_old_one_stood() {
         assert_eq!(answer, (200, format!("{{\"status\":\"{said}\"}}")));
     }
     stop(serving);
-    let messages = list(&database.url(), &["inbox", "list", "--limit", "999"]);
+    let messages = list(&database.url, &["inbox", "list", "--limit", "999"]);
     assert_eq!(messages.lines().count(), before + 1);
 }
 
@@ -130,7 +130,7 @@ fn a_copy_is_refused_where_it_would_be_none() {
 fn half_a_copy_is_served_by_nobody_and_not_mixed_with_a_later_state() {
     let Some(database) = TestDatabase::make() else { return };
     let world = lived_in();
-    for to in ["sqlite:half.db", &database.url()] {
+    for to in ["sqlite:half.db", &database.url] {
         let arguments = [&["copy", "--from", OLD, "--to", to], &KEY[..]].concat();
         world.run_with(BINARY, &arguments, |command| command.env("FANFARE_FAIL_POINT", "BatchAfterCommit:5"));
         let told = ["incomplete copy of sqlite:fanfare.db", "complete it by the fanfare copy"];
@@ -138,7 +138,7 @@ fn half_a_copy_is_served_by_nobody_and_not_mixed_with_a_later_state() {
         world.run(&[&["account", "list", "--database", to], &KEY[..]].concat()).failed_with(1, &told);
     }
     world.run(&["account", "create", "--name", "Third", "--timezone", "UTC"]);
-    for to in ["sqlite:half.db", &database.url()] {
+    for to in ["sqlite:half.db", &database.url] {
         copy(&world, OLD, to).failed_with(1, &["has changed since then", "begin again with an empty target"]);
     }
 }
@@ -147,33 +147,45 @@ fn half_a_copy_is_served_by_nobody_and_not_mixed_with_a_later_state() {
 fn a_database_on_which_a_node_was_seen_just_now_is_left_alone() {
     let (Some(served), Some(empty)) = (TestDatabase::make(), TestDatabase::make()) else { return };
     let world = lived_in();
-    copied(&world, OLD, &served.url());
+    copied(&world, OLD, &served.url);
     served.execute(
         "insert into node select * from json_populate_record(null::node, json_build_object('name', 'host-7', 'lanes', 0,
              'node', decode(md5(''), 'hex'), 'requests', 0, 'started_at', 0,
              'seen_at', (extract(epoch from now()) * 1000)::bigint))",
     );
-    for (from, to) in [(&served.url(), &empty.url()), (&empty.url(), &served.url())] {
+    for (from, to) in [(&served.url, &empty.url), (&empty.url, &served.url)] {
         let ran = copy(&world, from, to);
         assert!(ran.code == Some(1), "{ran:?}");
     }
-    copy(&world, &served.url(), "sqlite:new.db").failed_with(1, &["is being served by host-7", "stop that first"]);
-    copy(&world, OLD, &served.url()).failed_with(1, &["is being served by host-7", "stop that first"]);
+    copy(&world, &served.url, "sqlite:new.db").failed_with(1, &["is being served by host-7", "stop that first"]);
+    copy(&world, OLD, &served.url).failed_with(1, &["is being served by host-7", "stop that first"]);
     served.execute("update node set seen_at = seen_at - 3600000");
-    copied(&world, &served.url(), "sqlite:new.db");
+    copied(&world, &served.url, "sqlite:new.db");
+}
+
+#[test]
+fn a_database_to_which_a_server_that_is_stopping_is_still_connected_is_left_alone() {
+    let Some(served) = TestDatabase::make() else { return };
+    let world = lived_in();
+    copied(&world, OLD, &served.url);
+    served.while_connected_as("fanfare", || {
+        let told = ["is being served by whoever has 1 connections to it as fanfare", "stop that first"];
+        copy(&world, &served.url, "sqlite:new.db").failed_with(1, &told);
+    });
+    served.while_connected_as("psql", || copied(&world, &served.url, "sqlite:new.db"));
 }
 
 #[test]
 fn accounts_whose_messages_share_numbers_stay_on_postgres() {
     let (Some(from), Some(to)) = (TestDatabase::make(), TestDatabase::make()) else { return };
     let world = lived_in();
-    copied(&world, OLD, &from.url());
+    copied(&world, OLD, &from.url);
     from.execute(
         "insert into message select (select account from account where account not in (select account from message)), number, source, dedupe_key, digest, message_id,
              headers, received_at, emptied, fan_out, fan_out_index, fan_out_total, body from message where number = 1",
     );
     let told = ["several accounts under one number", "copy it to PostgreSQL"];
-    copy(&world, &from.url(), "sqlite:new.db").failed_with(1, &told);
+    copy(&world, &from.url, "sqlite:new.db").failed_with(1, &told);
     assert!(!world.path("new.db").exists());
-    copied(&world, &from.url(), &to.url());
+    copied(&world, &from.url, &to.url);
 }

@@ -17,5 +17,6 @@ mod replays;
 mod secrecy;
 mod secrets;
 mod stopping;
+mod test_database;
 mod usage;
 mod world;

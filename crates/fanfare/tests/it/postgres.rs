@@ -1,8 +1,5 @@
 //! The same binary on a PostgreSQL server, which `TEST_DATABASE_URL` names: scripts/with-postgres starts one.
 
-use std::io::Write;
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -10,76 +7,12 @@ use wire::SigningSecret;
 
 use crate::deliveries::{announced_in, listed};
 use crate::inbox::send_body;
+use crate::test_database::TestDatabase;
 use crate::world::{Serving, World};
 
 /// Each try runs the binary anew, or waits for a while, so this is a minute and more.
 const TRIES_MAX: usize = 3_000;
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// An empty database of its own, which goes with it.
-pub(crate) struct TestDatabase {
-    server: String,
-    name: String,
-}
-
-impl TestDatabase {
-    /// `None`, loudly, where there is no server.
-    pub(crate) fn make() -> Option<TestDatabase> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let Ok(server) = std::env::var("TEST_DATABASE_URL") else {
-            assert!(std::env::var_os("FANFARE_TEST_ALL").is_none(), "TEST_DATABASE_URL is missing");
-            let skipped = b"SKIPPED: no PostgreSQL server; run it under scripts/with-postgres\n";
-            let _ = std::io::stderr().write_all(skipped);
-            return None;
-        };
-        let name = format!("it_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let database = TestDatabase { server, name };
-        database.administer(&format!("create database {}", database.name));
-        Some(database)
-    }
-
-    pub(crate) fn url(&self) -> String {
-        let (front, _) = self.server.rsplit_once('/').unwrap();
-        format!("{front}/{}", self.name)
-    }
-
-    /// Where everything is run on this database, with a key.
-    fn world(&self) -> World {
-        let key = World::new().run(&["secrets", "new-key"]).stdout;
-        World::new().with("FANFARE_DATABASE", self.url()).with("FANFARE_SECRET_KEY", key.trim_end())
-    }
-
-    fn administer(&self, sql: &str) {
-        execute(&self.server, sql);
-    }
-
-    /// Runs SQL in it.
-    pub(crate) fn execute(&self, sql: &str) {
-        execute(&self.url(), sql);
-    }
-
-    /// Ends all connections and lets nobody in, as a server that has stopped.
-    fn close(&self) {
-        let name = &self.name;
-        self.administer(&format!("alter database {name} allow_connections false"));
-        self.administer(&format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"));
-    }
-
-    fn open(&self) {
-        self.administer(&format!("alter database {} allow_connections true", self.name));
-    }
-}
-
-impl Drop for TestDatabase {
-    fn drop(&mut self) {
-        self.administer(&format!("drop database if exists {} with (force)", self.name));
-    }
-}
-
-fn execute(url: &str, sql: &str) {
-    let ran = Command::new("psql").args(["-qAt", "-v", "ON_ERROR_STOP=1", "-c", sql, url]).output().unwrap();
-    assert!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
-}
 
 /// Waits until the server says of itself that it is ready, or that it is not; what it says.
 fn wait_for_readiness(serving: &Serving, wanted: u16) -> String {
@@ -145,6 +78,27 @@ fn a_server_outlives_its_database_and_says_meanwhile_what_is_missing() {
 }
 
 #[test]
+fn a_node_that_only_receives_is_seen_by_its_machine_and_port_and_no_copy_is_made_beside_it() {
+    let Some(database) = TestDatabase::make() else { return };
+    let world = database.world();
+    world.create_account();
+    let serving = world.serve_with(&["--only", "receiver"]);
+    let list = || world.run(&["nodes", "list", "--json"]).stdout;
+    let listed = (0..TRIES_MAX).map(|_| list()).find(|listed| !listed.is_empty()).expect("it is seen");
+    let node: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    let port = serving.address.unwrap().port();
+    assert_eq!((&node["name"], &node["lanes"]), (&format!("{host}:{port}").into(), &serde_json::Value::Null), "{node}");
+    assert!(node["startedAt"].is_string(), "{node}");
+    let copy = ["copy", "--from", &database.url, "--to", "sqlite:new.db"];
+    world.run(&copy).failed_with(1, &["is being served by", &host, "stop that first"]);
+    serving.signal(Signal::SIGTERM);
+    assert_eq!(serving.wait().0, Some(0));
+    assert_eq!(list(), "");
+    assert_eq!(world.run(&copy).code, Some(0));
+}
+
+#[test]
 fn what_only_a_file_has_is_told_with_what_to_do_instead() {
     let Some(database) = TestDatabase::make() else { return };
     let world = database.world();
@@ -157,7 +111,7 @@ fn what_only_a_file_has_is_told_with_what_to_do_instead() {
 #[test]
 fn without_a_key_nothing_is_written_and_none_is_made() {
     let Some(database) = TestDatabase::make() else { return };
-    let keyless = World::new().with("FANFARE_DATABASE", database.url());
+    let keyless = World::new().with("FANFARE_DATABASE", &database.url);
     let create = ["account", "create", "--name", "Acme", "--timezone", "UTC"];
     for command in [&create[..], &["serve", "--listen", "127.0.0.1:0"]] {
         keyless.run(command).failed_with(2, &["every node and command needs the same one", "fanfare secrets new-key"]);

@@ -136,7 +136,7 @@ pub(crate) struct Serving {
     process: Child,
     stderr: BufReader<ChildStderr>,
     told: String,
-    address: Option<SocketAddr>,
+    pub(crate) address: Option<SocketAddr>,
 }
 
 impl Serving {

@@ -6,7 +6,10 @@ use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::cells::{Written, cells, type_of};
-use super::{NO_TIME_LIMITS, NODE_GONE_AFTER_MS, connect, count, expression, list, query, quoted, refuse_served};
+use super::{
+    COPY_APPLICATION, NO_TIME_LIMITS, NODE_GONE_AFTER_MS, connect, count, expression, list, query, quoted,
+    refuse_served,
+};
 use crate::columns::broken;
 use crate::open::{Address, OpenError};
 use crate::session::Pool;
@@ -40,7 +43,7 @@ pub struct CopyFromPostgres {
 impl CopyFromPostgres {
     /// Opens a database that no node serves from.
     pub async fn open(address: &Address) -> Result<CopyFromPostgres, CopyOpenError> {
-        let pool = Pool::new(address, std::sync::Arc::default())?;
+        let pool = Pool::new(&address.named(COPY_APPLICATION), std::sync::Arc::default())?;
         migrate::check(&pool, address).await?;
         copying::refuse_incomplete(&pool, address).await?;
         let reading = connect(address).await?;

@@ -15,7 +15,9 @@ use tokio_postgres::types::Type;
 
 use super::cells::Written;
 use super::from::CopyOpenError;
-use super::{COPYING, HAS_BEGUN, NO_TIME_LIMITS, connect, count, days, list, query, quoted, refuse_served};
+use super::{
+    COPY_APPLICATION, COPYING, HAS_BEGUN, NO_TIME_LIMITS, connect, count, days, list, query, quoted, refuse_served,
+};
 use crate::columns::broken;
 use crate::migrate;
 use crate::open::Address;
@@ -39,9 +41,9 @@ pub struct CopyToPostgres {
 }
 
 impl CopyToPostgres {
-    /// Opens a database that no node serves from, creating its tables where it has none.
+    /// Opens a database that no node serves from, making its tables where it has none. Older ones are left as they are.
     pub async fn open(address: &Address) -> Result<CopyToPostgres, CopyOpenError> {
-        migrate::run(&Pool::new(address, Arc::default())?, address).await?;
+        migrate::make(&Pool::new(&address.named(COPY_APPLICATION), Arc::default())?, address).await?;
         let client = connect(address).await?;
         refuse_served(&client, address).await?;
         Ok(CopyToPostgres { client, address: address.clone() })

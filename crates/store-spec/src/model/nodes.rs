@@ -14,8 +14,8 @@ impl Nodes for Model {
     async fn be_seen(&self, presence: Presence, now: Timestamp, alive_for: Duration) -> StoreResult<Vec<NodeRecord>> {
         let mut tables = self.tables();
         tables.nodes.retain(|node, record| *node == presence.node || record.seen_at + alive_for > now);
-        let since = tables.nodes.get(&presence.node).map_or(now, |record| record.since);
-        tables.nodes.insert(presence.node, NodeRecord { presence, since, seen_at: now });
+        let started_at = tables.nodes.get(&presence.node).map_or(now, |record| record.started_at);
+        tables.nodes.insert(presence.node, NodeRecord { presence, started_at, seen_at: now });
         Ok(tables.nodes.values().cloned().collect())
     }
 

@@ -10,9 +10,9 @@ use tokio::time::{Instant, sleep_until};
 use wire::NodeId;
 
 /// A node tells of itself this often.
-const BEAT_INTERVAL: Duration = Duration::from_secs(2);
+pub const BEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// Who has not told of itself for so long is taken for gone: four beats in a row may be lost.
-const ALIVE_FOR: Duration = Duration::from_secs(10);
+pub const ALIVE_FOR: Duration = Duration::from_secs(10);
 
 type Beating = Pin<Box<dyn Future<Output = StoreResult<Vec<NodeRecord>>> + Send>>;
 
@@ -21,6 +21,8 @@ pub(super) struct Peers {
     nodes: Arc<dyn Nodes>,
     clock: Arc<dyn Clock>,
     presence: Presence,
+    /// In flight, averaged over the last few beats.
+    requests: u64,
     spread: Spread,
     beating: Option<Beating>,
     beat_at: Instant,
@@ -44,7 +46,8 @@ impl Peers {
         Peers {
             nodes,
             clock,
-            presence: Presence { node, name, load: Load::default() },
+            presence: Presence { node, name, load: None },
+            requests: 0,
             spread: Spread::default(),
             beating: None,
             beat_at: now,
@@ -70,9 +73,8 @@ impl Peers {
         }
         let heard = self.beating.get_or_insert_with(|| {
             self.beat_at = Instant::now() + BEAT_INTERVAL;
-            // An average over the last few beats.
-            let requests = (self.presence.load.requests + now.requests as u64).div_ceil(2);
-            self.presence.load = Load { lanes: now.lanes as u64, requests };
+            self.requests = (self.requests + now.requests as u64).div_ceil(2);
+            self.presence.load = Some(Load { lanes: now.lanes as u64, requests: self.requests });
             let (nodes, presence, at) = (self.nodes.clone(), self.presence.clone(), self.clock.now());
             Box::pin(async move { nodes.be_seen(presence, at, ALIVE_FOR).await })
         });
@@ -86,8 +88,9 @@ impl Peers {
             Ok(living) => {
                 (self.heard_at, self.is_troubled) = (Instant::now(), false);
                 let others = living.into_iter().map(|record| record.presence);
-                let others = others.filter(|other| other.node != self.presence.node).map(|other| other.load);
-                self.spread.beat(self.own(now), others.collect()) as usize
+                let others = others.filter(|other| other.node != self.presence.node);
+                // Those that take no lanes have no part of them either.
+                self.spread.beat(self.own(now), others.filter_map(|other| other.load).collect()) as usize
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.is_troubled, true) {
@@ -108,7 +111,7 @@ impl Peers {
     }
 
     fn own(&self, now: Now) -> Own {
-        let load = Load { lanes: now.lanes as u64, requests: self.presence.load.requests };
+        let load = Load { lanes: now.lanes as u64, requests: self.requests };
         Own { load, leaving: now.leaving as u64 }
     }
 }

@@ -28,7 +28,7 @@ impl Nodes for FaultyNodes {
     async fn be_seen(&self, presence: Presence, now: Timestamp, alive_for: Duration) -> StoreResult<Vec<NodeRecord>> {
         let number = self.calls.run.number;
         let effect = move |simulation: &Simulation| {
-            simulation.note("seen", &[number, presence.load.lanes], String::new);
+            simulation.note("seen", &[number, presence.load.map_or(0, |load| load.lanes)], String::new);
             done(simulation.store.be_seen(presence, simulation.lease_now(now), alive_for))
         };
         self.calls.write(effect).await.1
