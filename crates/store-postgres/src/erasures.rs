@@ -26,6 +26,8 @@ const PERSONAL: [&str; 5] = ["participant", "message", "agenda", "calendar", "er
 /// Most who read are through in a moment; for the others the next turn waits.
 const LOOKS: u32 = 10;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+/// For one table. A large inbox is read from end to end, at the pace that `vacuum_cost_delay` allows.
+const VACUUM_TIME_MAX: Duration = Duration::from_secs(3_600);
 
 const ERASURE: &str = "select erasure, participant, memberships, retries, messages, searched, emptied, state,
     finished_at, requested_at from erasure where account = $1 and erasure = $2";
@@ -100,10 +102,7 @@ impl Erasures for PostgresStore {
         if unread.is_empty() {
             return Err(StoreError::Busy(0));
         }
-        let session = self.session().await?;
-        for table in PERSONAL {
-            session.execute_all(&format!("vacuum {table}")).await?;
-        }
+        self.pool.execute_at_length(&PERSONAL.map(|table| format!("vacuum {table}")), VACUUM_TIME_MAX).await?;
         let session = self.begin().await?;
         let sql = "update erasure as e set state = 'done', finished_at = $3
             from unnest($1::bigint[], $2::bytea[]) as those (account, erasure)
@@ -122,7 +121,7 @@ impl PostgresStore {
     async fn overwritten_for_all(&self) -> StoreResult<Option<Vec<(AccountId, ErasureId)>>> {
         let session = self.session().await?;
         let read = |row: &Row| Ok(((row.account(0)?, row.id(1)?), row.value(2)?));
-        for _ in 1..LOOKS {
+        for _ in 0..LOOKS {
             let waiting: Vec<(_, bool)> = list(&session, TO_BE_SEALED, values![], read).await?;
             if waiting.is_empty() {
                 return Ok(None);

@@ -15,8 +15,8 @@ mod tests;
 const CLOCKS_APART_MS_MAX: u64 = 2_000;
 /// The oldest version that PostgreSQL's own project still mends.
 const VERSION_MIN: i64 = 14;
-/// Of each process, beside those of its pool: the one over which hints are told.
-const FURTHER_CONNECTIONS: u64 = 1;
+/// Of each process, beside those of its pool: the one over which hints are told, and the one that ends an erasure.
+const FURTHER_CONNECTIONS: u64 = 2;
 
 /// Something an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -57,21 +57,41 @@ impl Pool {
 
     /// A connection, waited for where all are in use.
     pub(crate) async fn session(&self) -> StoreResult<Session> {
-        let connection = self.connections.get().await.map_err(|error| match error {
-            PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
-                StoreError::Busy(self.connections.status().waiting)
-            }
-            PoolError::Backend(error) => unreachable(&error),
-            other => StoreError::Unwritable(format!("PostgreSQL cannot be reached: {other}")),
-        })?;
         Ok(Session {
-            connection,
+            connection: self.connection().await?,
             preparing: self.preparing,
             statements: self.statements.clone(),
             standing: Standing::Idle,
             has_failed: AtomicBool::new(false),
             changed: AtomicU64::new(0),
             note: None,
+        })
+    }
+
+    /// Carries out statements, one after the other, each of which may take as long as `limit`. Their connection leaves the
+    /// pool for it and is used for nothing else, so that nothing ever waits behind them or inherits their limit. Behind a
+    /// pooler the limit is the server's own.
+    pub(crate) async fn execute_at_length(&self, statements: &[String], limit: Duration) -> StoreResult<()> {
+        let connection = Object::take(self.connection().await?);
+        let limiting = match self.preparing {
+            Preparing::Once => Some(format!("set statement_timeout = {}", limit.as_millis())),
+            Preparing::Never => None,
+        };
+        for sql in limiting.iter().chain(statements) {
+            self.statements.fetch_add(1, Ordering::Relaxed);
+            let done = within(limit + ANSWER_SLACK, connection.batch_execute(sql)).await;
+            done.map_err(StoreError::Unconfirmed)?.map_err(|error| broken(&error))?;
+        }
+        Ok(())
+    }
+
+    async fn connection(&self) -> StoreResult<Object> {
+        self.connections.get().await.map_err(|error| match error {
+            PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
+                StoreError::Busy(self.connections.status().waiting)
+            }
+            PoolError::Backend(error) => unreachable(&error),
+            other => StoreError::Unwritable(format!("PostgreSQL cannot be reached: {other}")),
         })
     }
 }
@@ -237,7 +257,10 @@ async fn after_the_cause<T>(
 
 /// The server gives a statement up by itself; this is for one whose answer does not come at all.
 async fn within_patience<T>(answer: impl Future<Output = T>) -> Result<T, String> {
-    let patience = PATIENCE + ANSWER_SLACK;
+    within(PATIENCE + ANSWER_SLACK, answer).await
+}
+
+async fn within<T>(patience: Duration, answer: impl Future<Output = T>) -> Result<T, String> {
     timeout(patience, answer).await.map_err(|_| format!("PostgreSQL has not answered within {} s", patience.as_secs()))
 }
 

@@ -13,7 +13,7 @@ fn sound() -> Facts {
         has_full_page_writes: true,
         version_number: 150_004,
         connections_max: 97,
-        connections_wanted: 17,
+        connections_wanted: 18,
         clocks: Clocks::ServerAhead { by_ms: 2_000 },
     }
 }
@@ -42,7 +42,7 @@ fn each_thing_that_may_lose_what_was_acknowledged_is_a_warning_with_its_mend() {
         (Facts { has_full_page_writes: false, ..sound() }, "full_page_writes is off", "postgresql.conf"),
         (Facts { followers: 0, ..sound() }, "nothing is acknowledged", "start one"),
         (Facts { version_number: 130_014, ..sound() }, "PostgreSQL 13", "use 14 or newer"),
-        (Facts { connections_max: 16, ..sound() }, "may open 17 connections", "lower connections="),
+        (Facts { connections_max: 17, ..sound() }, "may open 18 connections", "lower connections="),
         (Facts { clocks: Clocks::ServerBehind { by_ms: 2_100 }, ..sound() }, "2.1 s behind this node's", "NTP"),
         (Facts { clocks: Clocks::ServerAhead { by_ms: 61_000 }, ..sound() }, "61.0 s ahead of this", "NTP"),
     ] {
