@@ -33,7 +33,7 @@ impl Replays for PostgresStore {
         let started = start(&session, account, &new, self.lease_now(new.now)).await?;
         match started {
             Started::Replay(_) => session.commit().await?,
-            Started::Outdated { .. } | Started::TooMany => session.roll_back(),
+            Started::Outdated { .. } | Started::TooMany => drop(session),
         }
         Ok(started)
     }
