@@ -1,13 +1,11 @@
 //! Between PostgreSQL's columns and the domain's types, and PostgreSQL's errors as the store's.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
-use store::{StoreError, StoreResult};
+use store::{KnownZones, StoreError, StoreResult};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use webinar::{AttendeeZone, MangoId, Participant, SeriesId, SessionId, Zones};
+use webinar::{MangoId, Participant, SeriesId, SessionId, Zones};
 use wire::{AccountId, EndpointId, ErasureId, EventId, FanOutId, NodeId, NoticeId, ReplayId, SourceId, SubscriptionId};
 
 use crate::session::Session;
@@ -253,6 +251,11 @@ impl Columns for Row {
     }
 }
 
+/// A word of a column that an older or a damaged database may hold.
+pub(crate) fn unknown(what: &str, word: &str) -> StoreError {
+    StoreError::broken(format!("{what} is {word:?}, which this version does not know"))
+}
+
 fn misfit(row: &Row, at: usize) -> StoreError {
     let column = row.columns().get(at).map_or("?", tokio_postgres::Column::name);
     StoreError::broken(format!("column {column} does not hold what it should"))
@@ -294,13 +297,12 @@ ids!(
 
 /// Reads participants from columns `name, email, phone, timezone`; each zone is looked up once.
 pub(crate) struct ParticipantReader {
-    zones: Zones,
-    seen: HashMap<String, Option<AttendeeZone>>,
+    zones: KnownZones,
 }
 
 impl ParticipantReader {
     pub(crate) fn new(zones: &Zones) -> ParticipantReader {
-        ParticipantReader { zones: zones.clone(), seen: HashMap::new() }
+        ParticipantReader { zones: KnownZones::new(zones) }
     }
 
     /// The participant whose columns start at `at`. They were parsed when they were enrolled; a zone that this tz
@@ -312,16 +314,7 @@ impl ParticipantReader {
             name: row.value(at)?,
             email: row.value(at + 1)?,
             phone: phone.and_then(|text| text.parse().ok()),
-            timezone: timezone.and_then(|text| self.zone(text)),
+            timezone: timezone.and_then(|text| self.zones.find(text)),
         })
-    }
-
-    fn zone(&mut self, text: &str) -> Option<AttendeeZone> {
-        if let Some(known) = self.seen.get(text) {
-            return known.clone();
-        }
-        let zone = AttendeeZone::parse(text, &self.zones).ok().flatten();
-        self.seen.insert(text.to_owned(), zone.clone());
-        zone
     }
 }

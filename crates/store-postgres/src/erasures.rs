@@ -12,7 +12,7 @@ use webinar::Phone;
 use wire::{AccountId, ErasureId};
 
 use crate::agendas::{self, storable};
-use crate::columns::{Columns, Id, List, change, find, list, lock_account, millis, number, run, values};
+use crate::columns::{Columns, Id, List, change, find, list, lock_account, millis, number, run, unknown, values};
 use crate::due::hold_every;
 use crate::inbox::{MESSAGE, MESSAGE_FROM, read_message};
 use crate::roster::next_revision;
@@ -215,7 +215,8 @@ async fn erasure(session: &Session, account: AccountId, id: ErasureId) -> StoreR
             state: match (row.value(7)?, row.moment_if_any(8)?) {
                 (_, Some(at)) => ErasureState::Done { at },
                 ("sealing", None) => ErasureState::Sealing,
-                (_, None) => ErasureState::Searching,
+                ("searching", None) => ErasureState::Searching,
+                (other, None) => return Err(unknown("an erasure's state", other)),
             },
             requested_at: row.moment(9)?,
         })

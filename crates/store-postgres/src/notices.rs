@@ -16,7 +16,7 @@ use webinar::{NoticeKind, SeriesId};
 use wire::{AccountId, EndpointId, NoticeId};
 
 use crate::PostgresStore;
-use crate::columns::{Columns, Id, LEASE_NOW, change, find, limit_and_one, list, millis, number, run, values};
+use crate::columns::{Columns, Id, LEASE_NOW, change, find, limit_and_one, list, millis, number, run, unknown, values};
 use crate::session::Session;
 use crate::subscriptions::{self, read_text};
 
@@ -241,7 +241,8 @@ fn read_delivery(row: &Row) -> StoreResult<NoticeDelivery> {
         state: match (row.value::<&str>(1)?, row.moment_if_any(2)?) {
             ("delivered", _) => NoticeDeliveryState::Delivered,
             ("waiting", Some(due)) => NoticeDeliveryState::Waiting(due),
-            _ => NoticeDeliveryState::Abandoned,
+            ("abandoned", _) => NoticeDeliveryState::Abandoned,
+            (other, _) => return Err(unknown("a notice's state", other)),
         },
         attempts: row.small(3)?,
         last: outcome.zip(row.moment_if_any(5)?),

@@ -210,11 +210,7 @@ impl Session {
         self.judge(prepared, Effect::Read)
     }
 
-    fn judge<T>(
-        &self,
-        answer: Result<Result<T, tokio_postgres::Error>, String>,
-        effect: Effect,
-    ) -> StoreResult<T> {
+    fn judge<T>(&self, answer: Result<Result<T, tokio_postgres::Error>, String>, effect: Effect) -> StoreResult<T> {
         let error = match answer {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => match (self.state, effect) {
