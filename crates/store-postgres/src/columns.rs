@@ -99,9 +99,18 @@ macro_rules! values {
 }
 pub(crate) use values;
 
-/// The time in milliseconds: what the first value says, or the database's own clock where it is null. It stands still
-/// within a statement, so that indexes serve comparisons with it.
-pub(crate) const LEASE_NOW: &str = "coalesce($1, (extract(epoch from statement_timestamp()) * 1000)::bigint)";
+/// The database's own clock, in milliseconds. It stands still within a statement, so that indexes serve comparisons with it.
+macro_rules! database_now {
+    () => {
+        "(extract(epoch from statement_timestamp()) * 1000)::bigint"
+    };
+}
+pub(crate) use database_now;
+
+/// The time in milliseconds: what the first value says, or the database's own clock where it is null.
+pub(crate) const LEASE_NOW: &str = concat!("coalesce($1, ", database_now!(), ")");
+/// The database's own clock.
+pub(crate) const DATABASE_NOW: &str = database_now!();
 
 /// An engine's error as the caller should act on it.
 pub(crate) fn broken(error: &tokio_postgres::Error) -> StoreError {

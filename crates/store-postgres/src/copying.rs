@@ -11,7 +11,7 @@ use store::{CopiedTable, CopyRefusal, StoreResult};
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::columns::{broken, unreachable};
+use crate::columns::{broken, database_now, unreachable};
 use crate::migrate::MIGRATIONS;
 use crate::open::{Address, OpenError};
 use crate::session::Pool;
@@ -35,8 +35,7 @@ const COPYING: &str = "create table copying (
 const HAS_BEGUN: &str = "select to_regclass('copying') is not null";
 /// Nodes tell every few seconds that they are there; one not seen for so long has ended.
 const NODE_GONE_AFTER_MS: i64 = 60_000;
-const NODES: &str = "select name from node
-    where seen_at > (extract(epoch from statement_timestamp()) * 1000)::bigint - $1 order by name";
+const NODES: &str = concat!("select name from node where seen_at > ", database_now!(), " - $1 order by name");
 /// Longer than a page takes to be written by the other side.
 const NO_TIME_LIMITS: &str = "set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0";
 

@@ -13,7 +13,7 @@ use wire::{AccountId, ErasureId};
 
 use crate::agendas::{self, storable};
 use crate::columns::{Columns, Id, List, change, find, list, lock_account, millis, number, run, unknown, values};
-use crate::due::hold_every;
+use crate::due::wait_for_every_lane;
 use crate::inbox::{MESSAGE, MESSAGE_FROM, read_message};
 use crate::roster::next_revision;
 use crate::session::Session;
@@ -149,7 +149,7 @@ async fn erase(session: &Session, account: AccountId, request: &Erase, messages:
     let (mut memberships, mut retries) = (0, 0);
     if let Some(participant) = person.number {
         // No lane may write down a retry for the person between the rows that are called off here and our commit.
-        hold_every(session, account).await?;
+        wait_for_every_lane(session, account).await?;
         // Ended rather than removed: audiences that are frozen keep a place for the number, so that their counts hold.
         let revision = next_revision(session, account).await?;
         memberships = change(session, END_MEMBERSHIPS, values![number(account), participant, revision]).await?;

@@ -27,7 +27,7 @@ use crate::session::Pool;
 use crate::settle::{Settling, last_failure};
 
 pub(crate) use audiences::audience_of_event;
-pub(crate) use hold::{Crossing, Keys, Standing, hold_sql, read_held, standings};
+pub(crate) use hold::{Crossing, Keys, LeaseStanding, hold_sql, read_held, standings};
 
 use leases::{Releasing, Renewing};
 use looks::{LATELY_MS, Look, Looks};

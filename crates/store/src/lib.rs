@@ -64,8 +64,8 @@ pub use journal::{
     Journal, delivery_id,
 };
 pub use lanes::{
-    Due, Exception, ExceptionState, FailedAttempt, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member,
-    OPEN_FAN_OUTS_MAX, PACED_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement,
+    Due, Exception, ExceptionState, FailedAttempt, FanOut, FanOutWork, LANES_OF_NODE_MAX, LaneWork, Lanes, Lease,
+    Member, OPEN_FAN_OUTS_MAX, PACED_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement,
 };
 pub use nodes::{NodeRecord, Nodes, Presence};
 pub use notices::{
