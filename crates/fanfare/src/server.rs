@@ -268,23 +268,14 @@ fn readiness(engine: Engine, is_ready: Arc<AtomicBool>) -> web::ReadinessCheck {
             let mut latest = latest.lock().await;
             match latest.as_ref().filter(|(at, _)| at.elapsed() < READINESS_INTERVAL) {
                 Some((_, Ok(()))) => return engine.check_standing(),
-                Some((_, Err(error))) => return Err(same_again(error)),
+                Some((_, Err(error))) => return Err(error.again()),
                 None => {}
             }
             let checked = engine.check().await;
-            *latest = Some((Instant::now(), checked.as_ref().copied().map_err(same_again)));
+            *latest = Some((Instant::now(), checked.as_ref().copied().map_err(StoreError::again)));
             checked
         })
     })
-}
-
-/// An error for one more who asks.
-fn same_again(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unwritable(why) => StoreError::Unwritable(why.clone()),
-        StoreError::DiskFailed(why) => StoreError::DiskFailed(why.clone()),
-        other => StoreError::broken(other.to_string()),
-    }
 }
 
 async fn told_to_stop(mut stopped: watch::Receiver<bool>) {

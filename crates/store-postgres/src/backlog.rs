@@ -13,7 +13,7 @@ use wire::{AccountId, EndpointId, EventId, ReplayId};
 
 use crate::PostgresStore;
 use crate::columns::{Columns, Id, LEASE_NOW, List, Value, find, list, lock_account, number, values};
-use crate::due::{hold, reschedule_all, signal_all};
+use crate::due::{reschedule_all, signal_all, wait_for_lanes};
 use crate::session::Session;
 
 /// Lanes of any accounts.
@@ -51,7 +51,7 @@ impl Backlog for PostgresStore {
         if !is_there(&session, account, sql, endpoint.bytes()).await? {
             return Ok(None);
         }
-        hold(&session, account, &[endpoint]).await?;
+        wait_for_lanes(&session, account, &[endpoint]).await?;
         let dropped = crate::columns::change(&session, DROP, values![number(account), endpoint.bytes()]).await?;
         let steered = inform(&session, account, &[(endpoint, dropped)], self.lease_now(now)).await?;
         session.commit().await?;
@@ -102,7 +102,7 @@ pub(crate) async fn steer_fan_outs(
     let those = format!("f.account = $1 and f.{column} = $2 and ($3::bytea is null or f.endpoint = $3)");
     let sql = format!("select distinct f.endpoint from fan_out as f where {those}");
     let endpoints = list(session, &sql, values![number(account), id, only], |row| row.id(0)).await?;
-    hold(session, account, &endpoints).await?;
+    wait_for_lanes(session, account, &endpoints).await?;
     let sql = format!("update fan_out as f set state = $4 where {those} and {may_change} returning f.endpoint");
     let changed = changed_by(session, &sql, values![number(account), id, only, state]).await?;
     let count = |endpoint| changed.get(&endpoint).copied().unwrap_or(0);

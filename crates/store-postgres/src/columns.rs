@@ -1,13 +1,11 @@
 //! Between PostgreSQL's columns and the domain's types, and PostgreSQL's errors as the store's.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
-use store::{StoreError, StoreResult};
+use store::{KnownZones, StoreError, StoreResult};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use webinar::{AttendeeZone, MangoId, Participant, SeriesId, SessionId, Zones};
+use webinar::{MangoId, Participant, SeriesId, SessionId, Zones};
 use wire::{AccountId, EndpointId, ErasureId, EventId, FanOutId, NodeId, NoticeId, ReplayId, SourceId, SubscriptionId};
 
 use crate::session::Session;
@@ -101,9 +99,18 @@ macro_rules! values {
 }
 pub(crate) use values;
 
-/// The time in milliseconds: what the first value says, or the database's own clock where it is null. It stands still
-/// within a statement, so that indexes serve comparisons with it.
-pub(crate) const LEASE_NOW: &str = "coalesce($1, (extract(epoch from statement_timestamp()) * 1000)::bigint)";
+/// The database's own clock, in milliseconds. It stands still within a statement, so that indexes serve comparisons with it.
+macro_rules! database_now {
+    () => {
+        "(extract(epoch from statement_timestamp()) * 1000)::bigint"
+    };
+}
+pub(crate) use database_now;
+
+/// The time in milliseconds: what the first value says, or the database's own clock where it is null.
+pub(crate) const LEASE_NOW: &str = concat!("coalesce($1, ", database_now!(), ")");
+/// The database's own clock.
+pub(crate) const DATABASE_NOW: &str = database_now!();
 
 /// An engine's error as the caller should act on it.
 pub(crate) fn broken(error: &tokio_postgres::Error) -> StoreError {
@@ -253,6 +260,11 @@ impl Columns for Row {
     }
 }
 
+/// A word of a column that an older or a damaged database may hold.
+pub(crate) fn unknown(what: &str, word: &str) -> StoreError {
+    StoreError::broken(format!("{what} is {word:?}, which this version does not know"))
+}
+
 fn misfit(row: &Row, at: usize) -> StoreError {
     let column = row.columns().get(at).map_or("?", tokio_postgres::Column::name);
     StoreError::broken(format!("column {column} does not hold what it should"))
@@ -294,13 +306,12 @@ ids!(
 
 /// Reads participants from columns `name, email, phone, timezone`; each zone is looked up once.
 pub(crate) struct ParticipantReader {
-    zones: Zones,
-    seen: HashMap<String, Option<AttendeeZone>>,
+    zones: KnownZones,
 }
 
 impl ParticipantReader {
     pub(crate) fn new(zones: &Zones) -> ParticipantReader {
-        ParticipantReader { zones: zones.clone(), seen: HashMap::new() }
+        ParticipantReader { zones: KnownZones::new(zones) }
     }
 
     /// The participant whose columns start at `at`. They were parsed when they were enrolled; a zone that this tz
@@ -312,16 +323,7 @@ impl ParticipantReader {
             name: row.value(at)?,
             email: row.value(at + 1)?,
             phone: phone.and_then(|text| text.parse().ok()),
-            timezone: timezone.and_then(|text| self.zone(text)),
+            timezone: timezone.and_then(|text| self.zones.find(text)),
         })
-    }
-
-    fn zone(&mut self, text: &str) -> Option<AttendeeZone> {
-        if let Some(known) = self.seen.get(text) {
-            return known.clone();
-        }
-        let zone = AttendeeZone::parse(text, &self.zones).ok().flatten();
-        self.seen.insert(text.to_owned(), zone.clone());
-        zone
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::columns::{broken, unreachable};
+use crate::columns::{broken, database_now, unreachable};
 use crate::migrate::MIGRATIONS;
 use crate::open::{APPLICATION, Address, OpenError};
 use crate::session::Pool;
@@ -38,8 +38,7 @@ const COPYING: &str = "create table copying (
 const HAS_BEGUN: &str = "select to_regclass('copying') is not null";
 /// Nodes tell every few seconds that they are there; one not seen for so long has ended.
 const NODE_GONE_AFTER_MS: i64 = 60_000;
-const NODES: &str = "select name from node
-    where seen_at > (extract(epoch from statement_timestamp()) * 1000)::bigint - $1 order by name";
+const NODES: &str = concat!("select name from node where seen_at > ", database_now!(), " - $1 order by name");
 /// What the server shows a copy's own connections as: others of ours are not to be there beside them.
 const COPY_APPLICATION: &str = "fanfare copy";
 /// Such as a server that has said it goes, and commits what was in flight.

@@ -14,7 +14,7 @@ use store::{Acceptance, DedupeWindow, StoreError, StoreResult};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::columns::{Columns, List, list, run, values};
-use crate::gather::{Gathering, same_again};
+use crate::gather::Gathering;
 use crate::session::{Pool, Session};
 use batch::{Batch, Newest, Slot};
 
@@ -101,8 +101,9 @@ async fn accept_all(pool: &Pool, waiting: Vec<Waiting>) -> Vec<StoreResult<Accep
                     answers.push(accept(pool, one).await.and_then(only));
                 }
             }
+            Err(error) if may_be_of_one(&error) => answers.push(Err(error)),
             // What waits behind it would fail alike, each after a wait of its own.
-            Err(error) => answers.resize_with(waiting.len(), || Err(same_again(&error))),
+            Err(error) => answers.resize_with(waiting.len(), || Err(error.again())),
         }
         if answers.len() == waiting.len() {
             break;
@@ -166,7 +167,7 @@ async fn hold_counters(pool: &Pool, slots: &[Slot]) -> StoreResult<(Session, Vec
     if counters.len() == count {
         return Ok((session, counters));
     }
-    session.roll_back();
+    drop(session);
     let mut session = pool.session().await?;
     run(&session, BEGIN_COUNTING, values![accounts]).await?;
     session.begin(None);

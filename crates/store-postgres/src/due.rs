@@ -7,9 +7,6 @@ use wire::{AccountId, EndpointId};
 use crate::columns::{Id, LEASE_NOW, List, find, number, run, values};
 use crate::session::Session;
 
-/// The database's own clock, in milliseconds. It stands still within a statement.
-pub(crate) const DATABASE_NOW: &str = "(extract(epoch from statement_timestamp()) * 1000)::bigint";
-
 /// When the lane `l` has something to do next, as of `now`, an expression: never while paused or ended, not before the end
 /// of a breaker's wait.
 pub(crate) fn next_due(now: &str) -> String {
@@ -29,17 +26,17 @@ pub(crate) fn next_due(now: &str) -> String {
     )
 }
 
-/// Holds lanes until the transaction ends, in the order of their keys: whoever changes anything of a lane that its owner may
+/// Waits for lanes where others hold them, and holds them until the transaction ends, in the order of their keys: whoever changes anything of a lane that its owner may
 /// be committing to (fan-outs, rows of deliveries) does this first.
-pub(crate) async fn hold(session: &Session, account: AccountId, endpoints: &[EndpointId]) -> StoreResult<()> {
+pub(crate) async fn wait_for_lanes(session: &Session, account: AccountId, endpoints: &[EndpointId]) -> StoreResult<()> {
     let sql = "select count(*) from (
                    select from lane where account = $1 and endpoint = any($2) order by endpoint for no key update
                ) as held";
     find(session, sql, values![number(account), ids(endpoints)], |_| Ok(())).await.map(drop)
 }
 
-/// Holds all lanes of an account, as [`hold`] does: for what may concern any of them, such as an erasure.
-pub(crate) async fn hold_every(session: &Session, account: AccountId) -> StoreResult<()> {
+/// Holds all lanes of an account, as [`wait_for_lanes`] does: for what may concern any of them, such as an erasure.
+pub(crate) async fn wait_for_every_lane(session: &Session, account: AccountId) -> StoreResult<()> {
     let sql = "select count(*) from (
                    select from lane where account = $1 order by endpoint for no key update
                ) as held";
@@ -54,7 +51,7 @@ pub(crate) async fn wake_all(
     endpoints: &[EndpointId],
     now: Option<i64>,
 ) -> StoreResult<()> {
-    hold(session, account, endpoints).await?;
+    wait_for_lanes(session, account, endpoints).await?;
     run(session, &wake_sql(), values![now, number(account), ids(endpoints)]).await
 }
 
@@ -78,7 +75,7 @@ pub(crate) async fn wake_told(
     endpoints: &[EndpointId],
     now: Option<i64>,
 ) -> StoreResult<()> {
-    hold(session, account, endpoints).await?;
+    wait_for_lanes(session, account, endpoints).await?;
     run(session, &wake_told_sql(), values![now, number(account), ids(endpoints)]).await
 }
 

@@ -12,8 +12,8 @@ use webinar::Phone;
 use wire::{AccountId, ErasureId};
 
 use crate::agendas::{self, storable};
-use crate::columns::{Columns, Id, List, change, find, list, lock_account, millis, number, run, values};
-use crate::due::hold_every;
+use crate::columns::{Columns, Id, List, change, find, list, lock_account, millis, number, run, unknown, values};
+use crate::due::wait_for_every_lane;
 use crate::inbox::{MESSAGE, MESSAGE_FROM, read_message};
 use crate::roster::next_revision;
 use crate::session::Session;
@@ -26,6 +26,8 @@ const PERSONAL: [&str; 5] = ["participant", "message", "agenda", "calendar", "er
 /// Most who read are through in a moment; for the others the next turn waits.
 const LOOKS: u32 = 10;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+/// For one table. A large inbox is read from end to end, at the pace that `vacuum_cost_delay` allows.
+const VACUUM_TIME_MAX: Duration = Duration::from_secs(3_600);
 
 const ERASURE: &str = "select erasure, participant, memberships, retries, messages, searched, emptied, state,
     finished_at, requested_at from erasure where account = $1 and erasure = $2";
@@ -100,10 +102,7 @@ impl Erasures for PostgresStore {
         if unread.is_empty() {
             return Err(StoreError::Busy(0));
         }
-        let session = self.session().await?;
-        for table in PERSONAL {
-            session.execute_all(&format!("vacuum {table}")).await?;
-        }
+        self.pool.execute_at_length(&PERSONAL.map(|table| format!("vacuum {table}")), VACUUM_TIME_MAX).await?;
         let session = self.begin().await?;
         let sql = "update erasure as e set state = 'done', finished_at = $3
             from unnest($1::bigint[], $2::bytea[]) as those (account, erasure)
@@ -122,7 +121,7 @@ impl PostgresStore {
     async fn overwritten_for_all(&self) -> StoreResult<Option<Vec<(AccountId, ErasureId)>>> {
         let session = self.session().await?;
         let read = |row: &Row| Ok(((row.account(0)?, row.id(1)?), row.value(2)?));
-        for _ in 1..LOOKS {
+        for _ in 0..LOOKS {
             let waiting: Vec<(_, bool)> = list(&session, TO_BE_SEALED, values![], read).await?;
             if waiting.is_empty() {
                 return Ok(None);
@@ -150,7 +149,7 @@ async fn erase(session: &Session, account: AccountId, request: &Erase, messages:
     let (mut memberships, mut retries) = (0, 0);
     if let Some(participant) = person.number {
         // No lane may write down a retry for the person between the rows that are called off here and our commit.
-        hold_every(session, account).await?;
+        wait_for_every_lane(session, account).await?;
         // Ended rather than removed: audiences that are frozen keep a place for the number, so that their counts hold.
         let revision = next_revision(session, account).await?;
         memberships = change(session, END_MEMBERSHIPS, values![number(account), participant, revision]).await?;
@@ -216,7 +215,8 @@ async fn erasure(session: &Session, account: AccountId, id: ErasureId) -> StoreR
             state: match (row.value(7)?, row.moment_if_any(8)?) {
                 (_, Some(at)) => ErasureState::Done { at },
                 ("sealing", None) => ErasureState::Sealing,
-                (_, None) => ErasureState::Searching,
+                ("searching", None) => ErasureState::Searching,
+                (other, None) => return Err(unknown("an erasure's state", other)),
             },
             requested_at: row.moment(9)?,
         })

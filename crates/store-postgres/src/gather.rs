@@ -97,9 +97,10 @@ async fn serve<Q, T: Send + 'static>(
                     let _ = reply.send(answer);
                 }
             }
+            // Each of a failed batch gets the reason of all.
             Err(error) => {
                 for reply in replies {
-                    let _ = reply.send(Err(same_again(&error)));
+                    let _ = reply.send(Err(error.again()));
                 }
             }
         }
@@ -125,17 +126,6 @@ async fn gather<Q, T>(
         batch.push(next);
     }
     Some(batch)
-}
-
-/// Each of a failed batch gets the reason of all.
-pub(crate) fn same_again(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unwritable(reason) => StoreError::Unwritable(reason.clone()),
-        StoreError::Unconfirmed(reason) => StoreError::Unconfirmed(reason.clone()),
-        StoreError::DiskFailed(reason) => StoreError::DiskFailed(reason.clone()),
-        StoreError::Busy(waiting) => StoreError::Busy(*waiting),
-        other => StoreError::broken(other.to_string()),
-    }
 }
 
 fn panicked() -> StoreError {

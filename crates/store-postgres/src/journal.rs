@@ -10,13 +10,13 @@ use provider::attempt::Outcome;
 use provider::segment::{self, Entry};
 use store::{
     AttemptRecord, DeliveryCursor, DeliveryDetail, DeliveryFilter, DeliveryStatus, DeliverySummary, Journal, Page,
-    StoreError, StoreResult,
+    StoreError, StoreResult, delivery_id,
 };
 use tokio_postgres::Row;
-use wire::{AccountId, DeliveryId, EndpointId, EventId, FanOutId, ParticipantNumber};
+use wire::{AccountId, DeliveryId, EndpointId, EventId, FanOutId};
 
 use crate::PostgresStore;
-use crate::columns::{Columns, Id, List, find, list, number, values};
+use crate::columns::{Columns, Id, List, find, list, number, unknown, values};
 use crate::failures::{self, KeptFailure};
 use crate::session::Session;
 
@@ -47,6 +47,12 @@ struct FanOutRow {
     created_at: i64,
     /// Unix milliseconds; what ended before is in the log no more.
     logged_since: i64,
+}
+
+impl FanOutRow {
+    fn delivered(self, entry: &Entry) -> StoreResult<DeliverySummary> {
+        DeliverySummary::delivered(self.id, self.event, self.endpoint, entry)
+    }
 }
 
 /// The columns that [`read_fan_out`] reads.
@@ -89,13 +95,13 @@ pub(crate) async fn delivery(
     let exception = find(session, &sql, key, |row| read_exception(row, fan_out)).await?;
     let mut found = match (exception, entries.iter().find(|entry| entry.outcome.is_delivered())) {
         (Some(exception), _) => vec![exception],
-        (None, Some(entry)) => vec![delivered(fan_out, entry)?],
+        (None, Some(entry)) => vec![fan_out.delivered(entry)?],
         (None, None) => return Ok(None),
     };
     let failures = complete(session, account, fan_out, &mut found).await?;
     add_people(session, account, &mut found).await?;
     let attempts = entries.iter().filter_map(|entry| {
-        let record = attempt_record(entry)?;
+        let record = AttemptRecord::of_entry(entry)?;
         let failure = kept_failure(&failures, participant, record.number, record.finished_at);
         Some(AttemptRecord { failure, ..record })
     });
@@ -124,34 +130,6 @@ fn unpack(packed: &[u8]) -> StoreResult<Vec<Entry>> {
     segment::unpack(packed).map_err(StoreError::broken)
 }
 
-fn attempt_record(entry: &Entry) -> Option<AttemptRecord> {
-    Some(AttemptRecord {
-        number: entry.attempt,
-        outcome: entry.outcome,
-        finished_at: Timestamp::from_millisecond(entry.finished_ms).ok()?,
-        latency_tenth_ms: Some(entry.latency_tenth_ms),
-        failure: None,
-    })
-}
-
-fn delivered(fan_out: FanOutRow, entry: &Entry) -> StoreResult<DeliverySummary> {
-    Ok(DeliverySummary {
-        id: delivery_id(fan_out.id, entry.participant)?,
-        event: fan_out.event,
-        endpoint: fan_out.endpoint,
-        participant: entry.participant,
-        person: None,
-        status: DeliveryStatus::Delivered,
-        attempts: entry.attempt,
-        last: attempt_record(entry),
-        next_attempt_at: None,
-    })
-}
-
-fn delivery_id(fan_out: FanOutId, participant: u64) -> StoreResult<DeliveryId> {
-    Ok(DeliveryId::new(fan_out, ParticipantNumber::new(participant).map_err(StoreError::broken)?))
-}
-
 fn read_fan_out(row: &Row) -> StoreResult<FanOutRow> {
     Ok(FanOutRow {
         id: row.id(0)?,
@@ -166,14 +144,9 @@ fn read_fan_out(row: &Row) -> StoreResult<FanOutRow> {
 fn read_exception(row: &Row, fan_out: FanOutRow) -> StoreResult<DeliverySummary> {
     let participant = row.count(0)?;
     let attempt: u16 = row.small(3)?;
-    let (status, attempts) = match row.value(1)? {
-        "retrying" => (DeliveryStatus::Retrying, attempt.saturating_sub(1)),
-        "held" => (DeliveryStatus::Held, attempt.saturating_sub(1)),
-        "abandoned" => (DeliveryStatus::Abandoned, attempt),
-        "superseded" => (DeliveryStatus::Superseded, attempt),
-        "erased" => (DeliveryStatus::Erased, attempt),
-        _ => (DeliveryStatus::Skipped, attempt),
-    };
+    let word = row.value(1)?;
+    let status = DeliveryStatus::of_name(word).ok_or_else(|| unknown("a delivery's state", word))?;
+    let attempts = status.attempts_made(attempt);
     let outcome = row.small_if_any::<u16>(4)?.and_then(Outcome::from_number);
     let last = outcome.zip(row.moment_if_any(5)?).map(|(outcome, finished_at)| AttemptRecord {
         number: attempts.max(1),

@@ -67,11 +67,7 @@ async fn apply(session: &Session, reached: u32) -> StoreResult<()> {
     session.execute_all(sql).await?;
     let digest = digest(&SHA256, sql.as_bytes());
     let insert = "insert into migration (number, digest) values ($1, $2)";
-    run_insert(session, insert, i64::from(reached) + 1, digest.as_ref()).await
-}
-
-async fn run_insert(session: &Session, sql: &str, number: i64, digest: &[u8]) -> StoreResult<()> {
-    columns::run(session, sql, values![number, digest]).await
+    columns::run(session, insert, values![i64::from(reached) + 1, digest.as_ref()]).await
 }
 
 async fn reached(session: &Session) -> StoreResult<Reached> {

@@ -16,7 +16,9 @@ use webinar::{NoticeKind, SeriesId};
 use wire::{AccountId, EndpointId, NoticeId};
 
 use crate::PostgresStore;
-use crate::columns::{Columns, Id, LEASE_NOW, change, find, limit_and_one, list, millis, number, run, values};
+use crate::columns::{
+    Columns, Id, LEASE_NOW, change, database_now, find, limit_and_one, list, millis, number, run, unknown, values,
+};
 use crate::session::Session;
 use crate::subscriptions::{self, read_text};
 
@@ -197,9 +199,13 @@ pub(crate) async fn raise(session: &Session, account: AccountId, notice: &NewNot
     // node's clock is ahead of the database's.
     run(
         session,
-        "insert into notice_delivery (account, notice, endpoint, due_at)
-         select distinct $1, $2, endpoint, least($3, (extract(epoch from statement_timestamp()) * 1000)::bigint)
-         from subscription where account = $1 and event_type = $4 and endpoint <> $5",
+        concat!(
+            "insert into notice_delivery (account, notice, endpoint, due_at)
+         select distinct $1, $2, endpoint, least($3, ",
+            database_now!(),
+            ")
+         from subscription where account = $1 and event_type = $4 and endpoint <> $5"
+        ),
         values![owner, notice.id.bytes(), now, notice.kind.as_str(), subject],
     )
     .await
@@ -241,7 +247,8 @@ fn read_delivery(row: &Row) -> StoreResult<NoticeDelivery> {
         state: match (row.value::<&str>(1)?, row.moment_if_any(2)?) {
             ("delivered", _) => NoticeDeliveryState::Delivered,
             ("waiting", Some(due)) => NoticeDeliveryState::Waiting(due),
-            _ => NoticeDeliveryState::Abandoned,
+            ("abandoned", _) => NoticeDeliveryState::Abandoned,
+            (other, _) => return Err(unknown("a notice's state", other)),
         },
         attempts: row.small(3)?,
         last: outcome.zip(row.moment_if_any(5)?),

@@ -210,7 +210,8 @@ async fn days_there(session: &Session, table: &str) -> StoreResult<BTreeSet<Date
     Ok(list(session, &sql, values![], read).await?.into_iter().collect())
 }
 
-fn partition(table: &str, day: Date) -> String {
+/// The name of a table's partition for a day.
+pub(crate) fn partition(table: &str, day: Date) -> String {
     format!("{table}_{:04}{:02}{:02}", day.year(), day.month(), day.day())
 }
 

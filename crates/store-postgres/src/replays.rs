@@ -17,7 +17,9 @@ use wire::{AccountId, DeliveryId, EndpointId, FanOutId, ParticipantNumber, Repla
 
 use crate::PostgresStore;
 use crate::backlog::{Meant, inform, steer_fan_outs};
-use crate::columns::{Columns, Id, List, find, limit_and_one, list, lock_account, millis, number, run, values};
+use crate::columns::{
+    Columns, Id, List, find, limit_and_one, list, lock_account, millis, number, run, unknown, values,
+};
 use crate::due;
 use crate::session::Session;
 
@@ -33,7 +35,7 @@ impl Replays for PostgresStore {
         let started = start(&session, account, &new, self.lease_now(new.now)).await?;
         match started {
             Started::Replay(_) => session.commit().await?,
-            Started::Outdated { .. } | Started::TooMany => session.roll_back(),
+            Started::Outdated { .. } | Started::TooMany => drop(session),
         }
         Ok(started)
     }
@@ -284,7 +286,8 @@ fn read(row: &Row) -> StoreResult<Replay> {
 fn read_way(row: &Row, at: usize) -> StoreResult<ReplayWay> {
     Ok(match row.value(at)? {
         "revive" => ReplayWay::Revive,
-        _ => ReplayWay::Resend,
+        "resend" => ReplayWay::Resend,
+        other => return Err(unknown("a replay's way", other)),
     })
 }
 
@@ -297,7 +300,8 @@ fn read_state(row: &Row, at: usize) -> StoreResult<ReplayState> {
         "running" => ReplayState::Running,
         "paused" => ReplayState::Paused,
         "cancelled" => ReplayState::Cancelled,
-        _ => ReplayState::Done,
+        "done" => ReplayState::Done,
+        other => return Err(unknown("a replay's state", other)),
     })
 }
 
@@ -310,6 +314,7 @@ fn read_scope(row: &Row) -> StoreResult<ReplayScope> {
             ReplayScope::Delivery(DeliveryId::new(row.id(5)?, participant))
         }
         "event" => ReplayScope::Event { event: row.id(2)?, endpoint },
-        _ => ReplayScope::Failed { event: row.id_if_any(2)?, endpoint, since: row.moment_if_any(4)? },
+        "failed" => ReplayScope::Failed { event: row.id_if_any(2)?, endpoint, since: row.moment_if_any(4)? },
+        other => return Err(unknown("a replay's scope", other)),
     })
 }

@@ -15,8 +15,11 @@ mod tests;
 const CLOCKS_APART_MS_MAX: u64 = 2_000;
 /// The oldest version that PostgreSQL's own project still mends.
 const VERSION_MIN: i64 = 14;
-/// Of each process, beside those of its pool: the one over which hints are told.
-const FURTHER_CONNECTIONS: u64 = 1;
+/// One look into a delivery log of three months takes some 200 locks, and PostgreSQL's default is 64 for each connection
+/// (docs/decisions/0024-log-by-day.md).
+const LOCKS_MIN: u64 = 256;
+/// Of each process, beside those of its pool: the one over which hints are told, and the one that ends an erasure.
+const FURTHER_CONNECTIONS: u64 = 2;
 
 /// Something an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +56,8 @@ struct Facts {
     connections_max: u64,
     /// That this process may want.
     connections_wanted: u64,
+    /// Of each transaction, on an average.
+    locks_max: u64,
     clocks: Clocks,
 }
 
@@ -81,6 +86,7 @@ const SETTINGS: &str = "select current_setting('synchronous_commit'), current_se
             - coalesce(current_setting('reserved_connections', true)::bigint, 0),
         (select nullif(rolconnlimit, -1) from pg_roles where rolname = current_user),
         (select nullif(datconnlimit, -1) from pg_database where datname = current_database())),
+    current_setting('max_locks_per_transaction')::bigint,
     (extract(epoch from clock_timestamp()) * 1000)::bigint";
 
 impl PostgresStore {
@@ -98,7 +104,8 @@ impl PostgresStore {
                 version_number: row.value(5)?,
                 connections_max: row.count(6)?,
                 connections_wanted: self.connections_wanted(),
-                clocks: Clocks::compare(before, row.value(7)?, clock.now().as_millisecond()),
+                locks_max: row.count(7)?,
+                clocks: Clocks::compare(before, row.value(8)?, clock.now().as_millisecond()),
             })
         })
         .await?;
@@ -144,8 +151,12 @@ impl PostgresStore {
 
 /// Decides what is worth a line.
 fn findings(facts: &Facts) -> Vec<Finding> {
-    let warnings = [of_commits(facts), of_disk(facts), of_clocks(facts), of_version(facts), of_connections(facts)];
-    let warnings = warnings.into_iter().flatten().map(|text| Finding { severity: Severity::Warning, text });
+    let decide = [of_commits, of_disk, of_clocks, of_version, of_connections, of_locks];
+    let warnings = decide
+        .into_iter()
+        .map(|decide| decide(facts))
+        .flatten()
+        .map(|text| Finding { severity: Severity::Warning, text });
     warnings.chain(of_standbys(facts)).collect()
 }
 
@@ -202,6 +213,16 @@ fn of_connections(facts: &Facts) -> Option<String> {
             "this node may open {connections_wanted} connections, but the server lets its role have {connections_max}: \
              under load, requests would be refused; lower connections= in the address, or raise max_connections and the \
              limits of the role and the database"
+        )
+    })
+}
+
+fn of_locks(facts: &Facts) -> Option<String> {
+    let locks_max = facts.locks_max;
+    (locks_max < LOCKS_MIN).then(|| {
+        format!(
+            "max_locks_per_transaction is {locks_max}: the delivery log has a partition for each day, and where it is kept \
+             for long or many nodes serve, reading it may run out of locks; set it to {LOCKS_MIN} in postgresql.conf"
         )
     })
 }

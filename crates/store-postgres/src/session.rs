@@ -16,7 +16,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Statement};
 
 use crate::PATIENCE;
-use crate::columns::{Value, broken, unreachable};
+use crate::columns::{Value, broken, in_words, unreachable};
 use crate::open::{Address, OpenError, Preparing};
 
 /// Connecting takes milliseconds where the server is there.
@@ -57,21 +57,41 @@ impl Pool {
 
     /// A connection, waited for where all are in use.
     pub(crate) async fn session(&self) -> StoreResult<Session> {
-        let connection = self.connections.get().await.map_err(|error| match error {
+        Ok(Session {
+            connection: self.connection().await?,
+            preparing: self.preparing,
+            statements: self.statements.clone(),
+            state: TransactionState::Idle,
+            has_failed: AtomicBool::new(false),
+            changed: AtomicU64::new(0),
+            note: None,
+        })
+    }
+
+    /// Carries out statements, one after the other, each of which may take as long as `limit`. Their connection leaves the
+    /// pool for it and is used for nothing else, so that nothing ever waits behind them or inherits their limit. Behind a
+    /// pooler the limit is the server's own.
+    pub(crate) async fn execute_at_length(&self, statements: &[String], limit: Duration) -> StoreResult<()> {
+        let connection = Object::take(self.connection().await?);
+        let limiting = match self.preparing {
+            Preparing::Once => Some(format!("set statement_timeout = {}", limit.as_millis())),
+            Preparing::Never => None,
+        };
+        for sql in limiting.iter().chain(statements) {
+            self.statements.fetch_add(1, Ordering::Relaxed);
+            let done = within(limit + ANSWER_SLACK, connection.batch_execute(sql)).await;
+            done.map_err(StoreError::Unconfirmed)?.map_err(|error| broken(&error))?;
+        }
+        Ok(())
+    }
+
+    async fn connection(&self) -> StoreResult<Object> {
+        self.connections.get().await.map_err(|error| match error {
             PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
                 StoreError::Busy(self.connections.status().waiting)
             }
             PoolError::Backend(error) => unreachable(&error),
             other => StoreError::Unwritable(format!("PostgreSQL cannot be reached: {other}")),
-        })?;
-        Ok(Session {
-            connection,
-            preparing: self.preparing,
-            statements: self.statements.clone(),
-            standing: Standing::Idle,
-            has_failed: AtomicBool::new(false),
-            changed: AtomicU64::new(0),
-            note: None,
         })
     }
 }
@@ -81,7 +101,7 @@ pub(crate) struct Session {
     connection: Object,
     preparing: Preparing,
     statements: Arc<AtomicU64>,
-    standing: Standing,
+    state: TransactionState,
     /// A statement has failed: whatever follows in the transaction does too.
     has_failed: AtomicBool,
     /// Rows that statements of the transaction have changed.
@@ -90,23 +110,30 @@ pub(crate) struct Session {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum TransactionState {
     Idle,
     InTransaction,
+}
+
+/// What a statement may have done where its answer is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Read,
+    Write,
 }
 
 impl Session {
     /// Begins a transaction, without waiting: the statement that follows travels with it.
     pub(crate) fn begin(&mut self, note: Option<Arc<AuditNote>>) {
         self.send("begin");
-        self.standing = Standing::InTransaction;
+        self.state = TransactionState::InTransaction;
         self.note = note;
     }
 
     /// The same for reading: all its queries see one moment.
     pub(crate) fn begin_to_read(&mut self) {
         self.send("begin transaction isolation level repeatable read, read only");
-        self.standing = Standing::InTransaction;
+        self.state = TransactionState::InTransaction;
     }
 
     /// Commits. `Unconfirmed` where the connection ended meanwhile: nobody knows then whether it was kept.
@@ -122,18 +149,15 @@ impl Session {
         let committed = match committing {
             Ok(Ok(())) => Ok(()),
             // The server has said why it did not.
-            Ok(Err(error)) if error.as_db_error().is_some() && !is_shut_down(&error) => Err(broken(&error)),
+            Ok(Err(error)) if !is_unanswered(&error) => Err(broken(&error)),
             Ok(Err(error)) => Err(StoreError::Unconfirmed(error.to_string())),
             Err(late) => Err(StoreError::Unconfirmed(late)),
         };
         if committed.is_ok() {
-            self.standing = Standing::Idle;
+            self.state = TransactionState::Idle;
         }
         committed
     }
-
-    /// Takes everything back, and says that nothing was to be changed.
-    pub(crate) fn roll_back(self) {}
 
     /// Rows of a query.
     pub(crate) async fn query(&self, sql: &str, values: &[&(dyn Value + Sync)]) -> StoreResult<Vec<Row>> {
@@ -147,7 +171,8 @@ impl Session {
             }
             Preparing::Never => within_patience(self.connection.query_typed(sql, &typed(values))).await,
         };
-        self.judge(after_the_cause(rows).await)
+        let effect = if may_write(sql) { Effect::Write } else { Effect::Read };
+        self.judge(after_the_cause(rows).await, effect)
     }
 
     /// How many rows a statement changed.
@@ -162,7 +187,7 @@ impl Session {
             }
             Preparing::Never => within_patience(self.connection.execute_typed(sql, &typed(values))).await,
         };
-        let changed = self.judge(after_the_cause(changed).await)?;
+        let changed = self.judge(after_the_cause(changed).await, Effect::Write)?;
         self.note_changes(changed);
         Ok(changed)
     }
@@ -171,7 +196,7 @@ impl Session {
     pub(crate) async fn execute_all(&self, sql: &str) -> StoreResult<()> {
         self.count();
         let done = within_patience(self.connection.batch_execute(sql)).await;
-        self.judge(done)
+        self.judge(done, Effect::Write)
     }
 
     /// Counts changes that a query with `returning` has made.
@@ -182,16 +207,18 @@ impl Session {
     async fn prepare(&self, sql: &str, values: &[&(dyn Value + Sync)]) -> StoreResult<Statement> {
         let types: Vec<Type> = values.iter().map(|value| value.type_in_sql()).collect();
         let prepared = within_patience(self.connection.prepare_typed_cached(sql, &types)).await;
-        self.judge(prepared)
+        self.judge(prepared, Effect::Read)
     }
 
-    fn judge<T>(&self, answer: Result<Result<T, tokio_postgres::Error>, String>) -> StoreResult<T> {
+    fn judge<T>(&self, answer: Result<Result<T, tokio_postgres::Error>, String>, effect: Effect) -> StoreResult<T> {
         let error = match answer {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => match self.standing {
-                // Outside a transaction the statement may have been carried out.
-                Standing::Idle if error.as_db_error().is_none() && error.is_closed() => unreachable(&error),
-                Standing::Idle | Standing::InTransaction => broken(&error),
+            Ok(Err(error)) => match (self.state, effect) {
+                // A transaction by itself: who has not heard its answer does not know whether it was carried out.
+                (TransactionState::Idle, Effect::Write) if is_unanswered(&error) => {
+                    StoreError::Unconfirmed(in_words(&error))
+                }
+                (TransactionState::Idle | TransactionState::InTransaction, _) => broken(&error),
             },
             Err(late) => StoreError::Unconfirmed(late),
         };
@@ -211,8 +238,9 @@ impl Session {
 }
 
 impl Drop for Session {
+    /// Takes back what was not committed.
     fn drop(&mut self) {
-        if self.standing == Standing::InTransaction && !self.connection.is_closed() {
+        if self.state == TransactionState::InTransaction && !self.connection.is_closed() {
             self.send("rollback");
         }
     }
@@ -237,11 +265,20 @@ async fn after_the_cause<T>(
 
 /// The server gives a statement up by itself; this is for one whose answer does not come at all.
 async fn within_patience<T>(answer: impl Future<Output = T>) -> Result<T, String> {
-    let patience = PATIENCE + ANSWER_SLACK;
+    within(PATIENCE + ANSWER_SLACK, answer).await
+}
+
+async fn within<T>(patience: Duration, answer: impl Future<Output = T>) -> Result<T, String> {
     timeout(patience, answer).await.map_err(|_| format!("PostgreSQL has not answered within {} s", patience.as_secs()))
 }
 
-/// What the server says when it is stopped under a transaction, whose commit may have been on its way.
-fn is_shut_down(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| code.code().starts_with("57P"))
+/// Whether the server has not said what became of a statement: the connection has ended, or it was stopped under a
+/// transaction whose commit may have been on its way.
+fn is_unanswered(error: &tokio_postgres::Error) -> bool {
+    error.code().is_none_or(|code| code.code().starts_with("57P"))
+}
+
+/// Whether a statement may change something. One that holds rows is taken for one that does, which does no harm.
+fn may_write(sql: &str) -> bool {
+    ["insert into ", "update ", "delete from "].iter().any(|verb| sql.contains(verb))
 }

@@ -11,19 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use store::{FailPoint, Lease, Settled, Settlement, StoreError, StoreResult};
+use store::{FailPoint, LANES_OF_NODE_MAX, Lease, Settled, Settlement, StoreError, StoreResult};
 use tokio::sync::Semaphore;
 
 use crate::gather::{Answers, Gathering, Linger};
-use crate::lanes::{Crossing, Standing, standings};
+use crate::lanes::{Crossing, LeaseStanding, standings};
 use crate::outcome::{Fate, Mark};
 use crate::session::{Pool, Session};
 use rest::Rest;
 
 /// Settlements in one transaction. Its lanes are held until it ends, some tens of milliseconds at the most.
 const TOGETHER_MAX: usize = 1_024;
-/// As many lanes as a process works on; each has one settlement under way.
-const WAITING_MAX: usize = 4_096;
 /// With so many outcomes each costs little: a transaction is three statements where all is well.
 const ENOUGH: usize = 1_024;
 /// From one transaction to the next, unless there is enough for it. At full speed one lane alone has some hundreds of
@@ -68,7 +66,7 @@ impl Settling {
             Box::pin(async move { settle_together(&pool, asked).await })
         };
         let linger = Linger { apart: APART, enough: ENOUGH, weigh: Asked::weight };
-        let gathering = Gathering::new(TOGETHER_MAX, WAITING_MAX, write).lingering(linger);
+        let gathering = Gathering::new(TOGETHER_MAX, LANES_OF_NODE_MAX, write).lingering(linger);
         Settling { gathering, pool: own, alone: Semaphore::new(ALONE_MAX) }
     }
 
@@ -93,9 +91,9 @@ impl Settling {
     async fn settle_alone(&self, asked: Asked) -> StoreResult<Settled> {
         let _place = self.alone.acquire().await.map_err(StoreError::broken)?;
         match settle(&self.pool, std::slice::from_ref(&asked), Crossing::Wait).await?.first() {
-            Some(Standing::Ours(signal)) => Ok(Settled { signal: *signal }),
-            Some(Standing::Over) => Err(StoreError::Fenced),
-            Some(Standing::Busy) | None => Err(StoreError::Busy(0)),
+            Some(LeaseStanding::Ours(signal)) => Ok(Settled { signal: *signal }),
+            Some(LeaseStanding::Over) => Err(StoreError::Fenced),
+            Some(LeaseStanding::Busy) | None => Err(StoreError::Busy(0)),
         }
     }
 }
@@ -130,15 +128,15 @@ async fn settle_together(pool: &Pool, asked: Vec<Asked>) -> StoreResult<Vec<Stor
         }
     };
     let mut answer = |is_first: bool| match if is_first { standings.next() } else { None } {
-        Some(Standing::Ours(signal)) => Ok(Answer::Settled(Settled { signal })),
-        Some(Standing::Busy) | None => Ok(Answer::PassedOver),
-        Some(Standing::Over) => Err(StoreError::Fenced),
+        Some(LeaseStanding::Ours(signal)) => Ok(Answer::Settled(Settled { signal })),
+        Some(LeaseStanding::Busy) | None => Ok(Answer::PassedOver),
+        Some(LeaseStanding::Over) => Err(StoreError::Fenced),
     };
     Ok(first.into_iter().map(&mut answer).collect())
 }
 
 /// One transaction: how the lease of each stands, in their order. Those that are ours are settled, and known to be.
-async fn settle(pool: &Pool, asked: &[Asked], crossing: Crossing) -> StoreResult<Vec<Standing>> {
+async fn settle(pool: &Pool, asked: &[Asked], crossing: Crossing) -> StoreResult<Vec<LeaseStanding>> {
     let mut session = pool.session().await?;
     session.begin(None);
     let (standings, mark) = before_commit(write(&session, asked, crossing).await)?;
@@ -150,7 +148,11 @@ async fn settle(pool: &Pool, asked: &[Asked], crossing: Crossing) -> StoreResult
     Ok(standings)
 }
 
-async fn write(session: &Session, asked: &[Asked], crossing: Crossing) -> StoreResult<(Vec<Standing>, Option<Mark>)> {
+async fn write(
+    session: &Session,
+    asked: &[Asked],
+    crossing: Crossing,
+) -> StoreResult<(Vec<LeaseStanding>, Option<Mark>)> {
     let (held, mark) = progress::save(session, asked, crossing).await?;
     let leases: Vec<Lease> = asked.iter().map(|asked| asked.lease).collect();
     let standings = standings(session, &leases, &held).await?;
@@ -159,8 +161,8 @@ async fn write(session: &Session, asked: &[Asked], crossing: Crossing) -> StoreR
     Ok((standings, mark))
 }
 
-fn is_ours((_, standing): &(&Asked, &Standing)) -> bool {
-    matches!(standing, Standing::Ours(_))
+fn is_ours((_, standing): &(&Asked, &LeaseStanding)) -> bool {
+    matches!(standing, LeaseStanding::Ours(_))
 }
 
 /// What is lost before the commit is sent was not kept: it may be asked for again.

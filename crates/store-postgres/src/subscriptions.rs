@@ -19,7 +19,9 @@ use webinar::EventType;
 use wire::{AccountId, EndpointId, SubscriptionId};
 
 use crate::PostgresStore;
-use crate::columns::{Columns, Id, change, find, limit_and_one, list, lock_account, millis, number, run, values};
+use crate::columns::{
+    Columns, Id, change, find, limit_and_one, list, lock_account, millis, number, run, unknown, values,
+};
 use crate::session::Session;
 use crate::{due, secrets};
 
@@ -251,7 +253,8 @@ fn read_endpoint(row: &Row) -> StoreResult<Endpoint> {
         url: row.value(1)?,
         switch: match row.value(2)? {
             "paused" => EndpointSwitch::Paused,
-            _ => EndpointSwitch::On,
+            "on" => EndpointSwitch::On,
+            other => return Err(unknown("an endpoint's switch", other)),
         },
         created_at: row.moment(3)?,
         health: read_health(row, 4)?,
@@ -269,7 +272,8 @@ fn read_settings(row: &Row, at: usize) -> StoreResult<EndpointSettings> {
         concurrency_max: row.small(at + 2)?,
         older_versions: match row.value(at + 3)? {
             "supersede" => OlderVersions::Supersede,
-            _ => OlderVersions::Deliver,
+            "deliver" => OlderVersions::Deliver,
+            other => return Err(unknown("what happens to older versions", other)),
         },
     })
 }
@@ -289,6 +293,6 @@ fn read_health(row: &Row, at: usize) -> StoreResult<LaneState> {
         "open" => Ok(LaneState::Open { failures, until: row.moment(at + 3)?, since: row.moment(at + 4)? }),
         "gone" => Ok(LaneState::Gone { since: row.moment(at + 5)? }),
         "disabled" => Ok(LaneState::Disabled { since: row.moment(at + 5)? }),
-        other => Err(StoreError::broken(format!("a lane's health is {other:?}, which this version does not know"))),
+        other => Err(unknown("a lane's health", other)),
     }
 }

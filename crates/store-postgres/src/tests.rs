@@ -67,7 +67,16 @@ impl TestDatabase {
 
     /// A store on it whose leases run by the clock of the test.
     pub(crate) fn store(&self) -> PostgresStore {
-        let store = PostgresStore::on(&self.address(), Zones::bundled(), vault(&[1])).unwrap();
+        self.store_at(&self.address())
+    }
+
+    /// The same by a parameter of the address.
+    pub(crate) fn store_with(&self, parameter: &str) -> PostgresStore {
+        self.store_at(&format!("{}&{parameter}", address_text(&self.name)).parse().unwrap())
+    }
+
+    fn store_at(&self, address: &Address) -> PostgresStore {
+        let store = PostgresStore::on(address, Zones::bundled(), vault(&[1])).unwrap();
         PostgresStore { lease_clock: LeaseClock::Caller, ..store }
     }
 }
@@ -90,9 +99,13 @@ fn server() -> Option<String> {
 }
 
 fn address_of(database: &str) -> Address {
+    address_text(database).parse().unwrap()
+}
+
+fn address_text(database: &str) -> String {
     let server = server().unwrap();
     let (base, _) = server.rsplit_once('/').unwrap();
-    format!("{base}/{database}?connections=4").parse().unwrap()
+    format!("{base}/{database}?connections=4")
 }
 
 fn administer(sql: &str) {

@@ -11,7 +11,7 @@ use wire::{AccountId, EndpointId, EventId};
 
 use crate::PostgresStore;
 use crate::columns::{Columns, Id, List, change, find, list, lock_account, millis, number, run, values};
-use crate::due::hold;
+use crate::due::wait_for_lanes;
 use crate::session::Session;
 
 /// Bytes of bodies that one transaction lets go of.
@@ -166,7 +166,7 @@ async fn forget_events(session: &Session, account: AccountId, (before, limit): B
     let those = || List(events.iter().map(Id::bytes).collect());
     let sql = "select distinct endpoint from fan_out where account = $1 and event = any($2)";
     let endpoints: Vec<EndpointId> = list(session, sql, values![number(account), those()], |row| row.id(0)).await?;
-    hold(session, account, &endpoints).await?;
+    wait_for_lanes(session, account, &endpoints).await?;
     // Until we held the lanes, an outcome that came late may have brought a log back.
     let values = values![number(account), before, limit, Some(those())];
     let old: Vec<EventId> = list(session, OLD_EVENTS, values, |row| row.id(0)).await?;

@@ -1,12 +1,10 @@
 //! Between SQLite's columns and the domain's types, and SQLite's errors as the store's.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, ErrorCode, Params, Row, ffi};
-use store::{StoreError, StoreResult, UnsealError};
-use webinar::{AttendeeZone, MangoId, Participant, SeriesId, SessionId, Zones};
+use store::{KnownZones, StoreError, StoreResult, UnsealError};
+use webinar::{MangoId, Participant, SeriesId, SessionId, Zones};
 use wire::{AccountId, EndpointId, ErasureId, EventId, FanOutId, NodeId, NoticeId, ReplayId, SourceId, SubscriptionId};
 
 /// An engine's error as the caller should act on it.
@@ -139,15 +137,19 @@ id_columns!(
     SessionId
 );
 
+/// A word of a column that an older or a damaged database may hold.
+pub(crate) fn unknown(what: &str, word: &str) -> rusqlite::Error {
+    FromSqlError::Other(format!("{what} is {word:?}, which this version does not know").into()).into()
+}
+
 /// Reads participants from columns `name, email, phone, timezone`; each zone is looked up once.
 pub(crate) struct ParticipantReader {
-    zones: Zones,
-    seen: HashMap<String, Option<AttendeeZone>>,
+    zones: KnownZones,
 }
 
 impl ParticipantReader {
     pub(crate) fn new(zones: &Zones) -> ParticipantReader {
-        ParticipantReader { zones: zones.clone(), seen: HashMap::new() }
+        ParticipantReader { zones: KnownZones::new(zones) }
     }
 
     /// The participant whose columns start at `at`. They were parsed when they were enrolled; a zone that this tz
@@ -155,7 +157,7 @@ impl ParticipantReader {
     pub(crate) fn read(&mut self, row: &Row<'_>, at: usize) -> rusqlite::Result<Participant> {
         let phone: Option<String> = row.get(at + 2)?;
         let timezone = match row.get_ref(at + 3)? {
-            ValueRef::Text(text) => self.zone(text),
+            ValueRef::Text(text) => std::str::from_utf8(text).ok().and_then(|name| self.zones.find(name)),
             _ => None,
         };
         Ok(Participant {
@@ -164,15 +166,5 @@ impl ParticipantReader {
             phone: phone.and_then(|text| text.parse().ok()),
             timezone,
         })
-    }
-
-    fn zone(&mut self, text: &[u8]) -> Option<AttendeeZone> {
-        let text = std::str::from_utf8(text).ok()?;
-        if let Some(known) = self.seen.get(text) {
-            return known.clone();
-        }
-        let zone = AttendeeZone::parse(text, &self.zones).ok().flatten();
-        self.seen.insert(text.to_owned(), zone.clone());
-        zone
     }
 }

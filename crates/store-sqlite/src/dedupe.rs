@@ -6,7 +6,8 @@ mod sweep;
 
 use receiver::Verified;
 use rusqlite::{Connection, Row};
-use store::{Acceptance, DedupeWindow, DuplicateContent, FanOutPlace, StoreResult, fingerprint};
+use store::{Acceptance, DedupeWindow, DuplicateContent, FanOutPlace, KnownMessage, StoreResult, fingerprint};
+use wire::AccountId;
 
 use crate::columns::{find, millis, number, run};
 
@@ -40,13 +41,14 @@ pub(crate) fn accept(connection: &Connection, message: &Verified, window: Dedupe
 
 /// Whether a message repeats the one of this row, and how it compares with that.
 fn compare(row: &Row<'_>, message: &Verified, window: DedupeWindow) -> rusqlite::Result<Option<DuplicateContent>> {
-    let is_repeated = row.get::<_, i64>(0)? == number(message.account())
-        && row.get_ref(1)?.as_blob()? == message.source().as_bytes()
-        && row.get_ref(2)?.as_blob()? == message.dedupe_key().as_bytes()
-        && row.get::<_, i64>(3)? >= millis(window.begin(message.received_at()));
-    let is_same = row.get_ref(4)?.as_blob()? == message.content_digest().as_bytes();
-    let content = if is_same { DuplicateContent::Same } else { DuplicateContent::Different };
-    Ok(is_repeated.then_some(content))
+    let known = KnownMessage {
+        account: AccountId::from_u32(row.get(0)?),
+        source: row.get_ref(1)?.as_blob()?,
+        key: row.get_ref(2)?.as_blob()?,
+        received_ms: row.get(3)?,
+        digest: row.get_ref(4)?.as_blob()?,
+    };
+    Ok(window.compare(message, &known))
 }
 
 fn keep(connection: &Connection, message: &Verified, fingerprint: i64) -> StoreResult<Acceptance> {

@@ -3,18 +3,17 @@
 use std::cmp::Reverse;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use provider::attempt::Outcome;
 use provider::segment::{self, Entry};
 use rusqlite::{Connection, Row};
 use store::{
     AttemptRecord, DeliveryCursor, DeliveryDetail, DeliveryFilter, DeliveryPart, DeliveryStatus, DeliverySummary,
-    Journal, Page, StoreError, StoreResult,
+    Journal, Page, StoreError, StoreResult, delivery_id,
 };
-use wire::{AccountId, DeliveryId, EndpointId, EventId, FanOutId, ParticipantNumber};
+use wire::{AccountId, DeliveryId, EndpointId, EventId, FanOutId};
 
 use crate::SqliteStore;
-use crate::columns::{Id, Millis, broken, find, list, number};
+use crate::columns::{Id, Millis, broken, find, list, number, unknown};
 use crate::failures;
 
 #[async_trait]
@@ -49,6 +48,12 @@ struct FanOutRow {
     id: FanOutId,
     event: EventId,
     endpoint: EndpointId,
+}
+
+impl FanOutRow {
+    fn delivered(self, entry: &Entry) -> StoreResult<DeliverySummary> {
+        DeliverySummary::delivered(self.id, self.event, self.endpoint, entry)
+    }
 }
 
 /// A page in the making.
@@ -152,7 +157,7 @@ impl Listing<'_> {
     fn push_delivered(&mut self, fan_out: FanOutRow, entries: impl Iterator<Item = Entry>) {
         for entry in entries {
             if self.found.len() < self.wanted
-                && let Ok(delivery) = delivered(fan_out, &entry)
+                && let Ok(delivery) = fan_out.delivered(&entry)
             {
                 self.push(fan_out, DeliveryPart::Delivered, delivery);
             }
@@ -242,12 +247,12 @@ pub(crate) fn delivery(
     let exception = find(connection, &sql, key, |row| read_exception(row, fan_out))?;
     let summary = match (exception, entries.iter().find(|entry| entry.outcome.is_delivered())) {
         (Some(exception), _) => exception,
-        (None, Some(entry)) => delivered(fan_out, entry)?,
+        (None, Some(entry)) => fan_out.delivered(entry)?,
         (None, None) => return Ok(None),
     };
     let mut failures = failures::of_delivery(connection, account, fan_out.id, participant)?;
     let attempts = entries.iter().filter_map(|entry| {
-        let record = attempt_record(entry)?;
+        let record = AttemptRecord::of_entry(entry)?;
         let kept = failures.iter().position(|(attempt, at, _)| (*attempt, *at) == (record.number, record.finished_at));
         Some(AttemptRecord { failure: kept.map(|index| failures.swap_remove(index).2), ..record })
     });
@@ -274,34 +279,6 @@ fn unpack(packed: &[u8]) -> StoreResult<Vec<Entry>> {
     segment::unpack(packed).map_err(StoreError::broken)
 }
 
-fn attempt_record(entry: &Entry) -> Option<AttemptRecord> {
-    Some(AttemptRecord {
-        number: entry.attempt,
-        outcome: entry.outcome,
-        finished_at: Timestamp::from_millisecond(entry.finished_ms).ok()?,
-        latency_tenth_ms: Some(entry.latency_tenth_ms),
-        failure: None,
-    })
-}
-
-fn delivered(fan_out: FanOutRow, entry: &Entry) -> StoreResult<DeliverySummary> {
-    Ok(DeliverySummary {
-        id: delivery_id(fan_out.id, entry.participant)?,
-        event: fan_out.event,
-        endpoint: fan_out.endpoint,
-        participant: entry.participant,
-        person: None,
-        status: DeliveryStatus::Delivered,
-        attempts: entry.attempt,
-        last: attempt_record(entry),
-        next_attempt_at: None,
-    })
-}
-
-fn delivery_id(fan_out: FanOutId, participant: u64) -> StoreResult<DeliveryId> {
-    Ok(DeliveryId::new(fan_out, ParticipantNumber::new(participant).map_err(StoreError::broken)?))
-}
-
 fn with_person(
     connection: &Connection,
     account: AccountId,
@@ -326,14 +303,9 @@ fn read_exception(row: &Row<'_>, fan_out: FanOutRow) -> rusqlite::Result<Deliver
     let attempt: u16 = row.get(3)?;
     let outcome = row.get::<_, Option<u16>>(4)?.and_then(Outcome::from_number);
     let last_at = row.get::<_, Option<Millis>>(5)?.map(|at| at.0);
-    let (status, attempts) = match row.get_ref(1)?.as_str()? {
-        "retrying" => (DeliveryStatus::Retrying, attempt.saturating_sub(1)),
-        "held" => (DeliveryStatus::Held, attempt.saturating_sub(1)),
-        "abandoned" => (DeliveryStatus::Abandoned, attempt),
-        "superseded" => (DeliveryStatus::Superseded, attempt),
-        "erased" => (DeliveryStatus::Erased, attempt),
-        _ => (DeliveryStatus::Skipped, attempt),
-    };
+    let word = row.get_ref(1)?.as_str()?;
+    let status = DeliveryStatus::of_name(word).ok_or_else(|| unknown("a delivery's state", word))?;
+    let attempts = status.attempts_made(attempt);
     let failure = failures::read_detail(row, 6)?;
     let last = outcome.zip(last_at).map(|(outcome, finished_at)| AttemptRecord {
         number: attempts.max(1),

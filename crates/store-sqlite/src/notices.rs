@@ -17,7 +17,7 @@ use webinar::{NoticeKind, SeriesId};
 use wire::{AccountId, EndpointId, NoticeId};
 
 use crate::SqliteStore;
-use crate::columns::{AccountColumn, Id, Millis, change, find, limit_and_one, list, millis, number, run};
+use crate::columns::{AccountColumn, Id, Millis, change, find, limit_and_one, list, millis, number, run, unknown};
 use crate::subscriptions::{self, read_text};
 
 const NOTICE: &str = "select notice, kind, subject, details, created_at, read_at from notice where account = ?1";
@@ -221,7 +221,8 @@ fn read_delivery(row: &Row<'_>) -> rusqlite::Result<NoticeDelivery> {
         state: match (row.get_ref(1)?.as_str()?, row.get::<_, Option<Millis>>(2)?) {
             ("delivered", _) => NoticeDeliveryState::Delivered,
             ("waiting", Some(due)) => NoticeDeliveryState::Waiting(due.0),
-            _ => NoticeDeliveryState::Abandoned,
+            ("abandoned", _) => NoticeDeliveryState::Abandoned,
+            (other, _) => return Err(unknown("a notice's state", other)),
         },
         attempts: row.get(3)?,
         last: outcome.zip(row.get::<_, Option<Millis>>(5)?.map(|at| at.0)),

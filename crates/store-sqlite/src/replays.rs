@@ -16,7 +16,7 @@ use wire::{AccountId, DeliveryId, EndpointId, FanOutId, ParticipantNumber, Repla
 
 use crate::SqliteStore;
 use crate::backlog::{Meant, inform, steer_fan_outs};
-use crate::columns::{Id, Millis, broken, find, limit_and_one, list, millis, number, run};
+use crate::columns::{Id, Millis, broken, find, limit_and_one, list, millis, number, run, unknown};
 use crate::due;
 
 #[cfg(test)]
@@ -260,7 +260,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Replay> {
         scope: read_scope(row)?,
         way: match row.get_ref(7)?.as_str()? {
             "revive" => ReplayWay::Revive,
-            _ => ReplayWay::Resend,
+            "resend" => ReplayWay::Resend,
+            other => return Err(unknown("a replay's way", other)),
         },
         state: read_state(row, 8)?,
         rate: row.get::<_, Option<u32>>(9)?.and_then(|per_minute| Rate::steady(per_minute).ok()),
@@ -279,7 +280,8 @@ fn read_state(row: &Row<'_>, at: usize) -> rusqlite::Result<ReplayState> {
         "running" => ReplayState::Running,
         "paused" => ReplayState::Paused,
         "cancelled" => ReplayState::Cancelled,
-        _ => ReplayState::Done,
+        "done" => ReplayState::Done,
+        other => return Err(unknown("a replay's state", other)),
     })
 }
 
@@ -289,11 +291,12 @@ fn read_scope(row: &Row<'_>) -> rusqlite::Result<ReplayScope> {
     Ok(match row.get_ref(1)?.as_str()? {
         "delivery" => ReplayScope::Delivery(read_delivery(row)?),
         "event" => ReplayScope::Event { event: row.get::<_, Id<_>>(2)?.0, endpoint },
-        _ => ReplayScope::Failed {
+        "failed" => ReplayScope::Failed {
             event: row.get::<_, Option<Id<_>>>(2)?.map(|id| id.0),
             endpoint,
             since: row.get::<_, Option<Millis>>(4)?.map(|at| at.0),
         },
+        other => return Err(unknown("a replay's scope", other)),
     })
 }
 

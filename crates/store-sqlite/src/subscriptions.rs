@@ -9,7 +9,7 @@ use provider::lane::LaneState;
 use provider::pace::Rate;
 use provider::settings::{EndpointSettings, OlderVersions};
 use provider::subscription::{Subscription, WebinarFilter};
-use rusqlite::types::{FromSqlError, Type};
+use rusqlite::types::Type;
 use rusqlite::{Connection, Row};
 use store::{
     Endpoint, EndpointChange, EndpointSwitch, LastFailure, NewSubscription, Page, StoreResult, Subscribed,
@@ -19,7 +19,7 @@ use webinar::EventType;
 use wire::{AccountId, EndpointId, SubscriptionId};
 
 use crate::SqliteStore;
-use crate::columns::{Id, Millis, change, find, limit_and_one, list, millis, number, run};
+use crate::columns::{Id, Millis, change, find, limit_and_one, list, millis, number, run, unknown};
 use crate::{due, secrets};
 
 const SUBSCRIPTION: &str =
@@ -258,7 +258,8 @@ fn read_endpoint(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
         url: row.get(1)?,
         switch: match row.get_ref(2)?.as_str()? {
             "paused" => EndpointSwitch::Paused,
-            _ => EndpointSwitch::On,
+            "on" => EndpointSwitch::On,
+            other => return Err(unknown("an endpoint's switch", other)),
         },
         created_at: row.get::<_, Millis>(3)?.0,
         health: read_health(row, 4)?,
@@ -276,7 +277,8 @@ fn read_settings(row: &Row<'_>, at: usize) -> rusqlite::Result<EndpointSettings>
         concurrency_max: row.get(at + 2)?,
         older_versions: match row.get_ref(at + 3)?.as_str()? {
             "supersede" => OlderVersions::Supersede,
-            _ => OlderVersions::Deliver,
+            "deliver" => OlderVersions::Deliver,
+            other => return Err(unknown("what happens to older versions", other)),
         },
     })
 }
@@ -299,6 +301,6 @@ fn read_health(row: &Row<'_>, at: usize) -> rusqlite::Result<LaneState> {
         }
         "gone" => Ok(LaneState::Gone { since: row.get::<_, Millis>(at + 5)?.0 }),
         "disabled" => Ok(LaneState::Disabled { since: row.get::<_, Millis>(at + 5)?.0 }),
-        _ => Err(FromSqlError::InvalidType.into()),
+        other => Err(unknown("a lane's health", other)),
     }
 }

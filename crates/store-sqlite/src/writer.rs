@@ -112,7 +112,7 @@ where
         // The connection outlives a panic: statements are reset as they are dropped, and the batch is taken back.
         match catch_unwind(AssertUnwindSafe(|| write(connection))) {
             Ok(result) => {
-                let ran = result.as_ref().map_or_else(|error| Ran::Failed(same_again(error)), |_| Ran::Done);
+                let ran = result.as_ref().map_or_else(|error| Ran::Failed(error.again()), |_| Ran::Done);
                 self.result = Some(result);
                 ran
             }
@@ -246,16 +246,6 @@ impl Writer {
             writes: self.stats.writes.load(Ordering::Relaxed),
             recent_micros: self.stats.recent_micros.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
-    }
-}
-
-/// Each of a failed batch gets the reason of all.
-fn same_again(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unwritable(reason) => StoreError::Unwritable(reason.clone()),
-        StoreError::DiskFailed(reason) => StoreError::DiskFailed(reason.clone()),
-        StoreError::Busy(waiting) => StoreError::Busy(*waiting),
-        other => StoreError::broken(other.to_string()),
     }
 }
 

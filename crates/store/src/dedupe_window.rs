@@ -1,11 +1,30 @@
 //! How long the inbox recognises a repetition.
 
 use jiff::{SignedDuration, Timestamp};
+use receiver::Verified;
+use wire::AccountId;
+
+use crate::DuplicateContent;
 
 /// How long after the first copy of a message another counts as a repetition: whole days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DedupeWindow {
     days: u16,
+}
+
+/// A message that a store has, as far as others are compared with it; as its rows have it.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownMessage<'a> {
+    /// Whose.
+    pub account: AccountId,
+    /// The bytes of its source's id.
+    pub source: &'a [u8],
+    /// By which it is recognised.
+    pub key: &'a [u8],
+    /// When it came, Unix milliseconds.
+    pub received_ms: i64,
+    /// Of its content.
+    pub digest: &'a [u8],
 }
 
 /// Why a number of days is no window.
@@ -36,6 +55,18 @@ impl DedupeWindow {
     #[must_use]
     pub fn begin(self, now: Timestamp) -> Timestamp {
         now.checked_sub(SignedDuration::from_hours(24 * i64::from(self.days))).unwrap_or(Timestamp::MIN)
+    }
+
+    /// Whether a message repeats one that is known, and how it compares with that.
+    #[must_use]
+    pub fn compare(self, message: &Verified, known: &KnownMessage<'_>) -> Option<DuplicateContent> {
+        let is_repeated = known.account == message.account()
+            && known.source == message.source().as_bytes()
+            && known.key == message.dedupe_key().as_bytes()
+            && known.received_ms >= self.begin(message.received_at()).as_millisecond();
+        let is_same = known.digest == message.content_digest().as_bytes();
+        let content = if is_same { DuplicateContent::Same } else { DuplicateContent::Different };
+        is_repeated.then_some(content)
     }
 }
 

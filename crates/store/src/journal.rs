@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use provider::attempt::{FailureDetail, Outcome};
-use wire::{AccountId, DeliveryId, EndpointId, EventId, FanOutId};
+use provider::segment::Entry;
+use wire::{AccountId, DeliveryId, EndpointId, EventId, FanOutId, ParticipantNumber};
 
-use crate::{Page, StoreResult};
+use crate::{Page, StoreError, StoreResult};
 
 /// Which deliveries to list; all conditions hold together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +64,23 @@ impl DeliveryStatus {
             DeliveryStatus::Erased => "erased",
         }
     }
+
+    /// The one of this name.
+    pub fn of_name(name: &str) -> Option<DeliveryStatus> {
+        DeliveryStatus::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Attempts made, where a row names this attempt: of what is to be tried again it is the next.
+    pub fn attempts_made(self, attempt: u16) -> u16 {
+        match self {
+            DeliveryStatus::Retrying | DeliveryStatus::Held => attempt.saturating_sub(1),
+            DeliveryStatus::Delivered
+            | DeliveryStatus::Abandoned
+            | DeliveryStatus::Superseded
+            | DeliveryStatus::Skipped
+            | DeliveryStatus::Erased => attempt,
+        }
+    }
 }
 
 /// A delivery in a list.
@@ -88,6 +106,33 @@ pub struct DeliverySummary {
     pub next_attempt_at: Option<Timestamp>,
 }
 
+impl DeliverySummary {
+    /// One that an entry of the log says was delivered, without its person.
+    pub fn delivered(
+        fan_out: FanOutId,
+        event: EventId,
+        endpoint: EndpointId,
+        entry: &Entry,
+    ) -> StoreResult<DeliverySummary> {
+        Ok(DeliverySummary {
+            id: delivery_id(fan_out, entry.participant)?,
+            event,
+            endpoint,
+            participant: entry.participant,
+            person: None,
+            status: DeliveryStatus::Delivered,
+            attempts: entry.attempt,
+            last: AttemptRecord::of_entry(entry),
+            next_attempt_at: None,
+        })
+    }
+}
+
+/// The id of a delivery whose participant was read from a store.
+pub fn delivery_id(fan_out: FanOutId, participant: u64) -> StoreResult<DeliveryId> {
+    Ok(DeliveryId::new(fan_out, ParticipantNumber::new(participant).map_err(StoreError::broken)?))
+}
+
 /// One finished attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptRecord {
@@ -104,6 +149,17 @@ pub struct AttemptRecord {
 }
 
 impl AttemptRecord {
+    /// What an entry of the log says, which is all but why it failed. `None` where its time is none.
+    pub fn of_entry(entry: &Entry) -> Option<AttemptRecord> {
+        Some(AttemptRecord {
+            number: entry.attempt,
+            outcome: entry.outcome,
+            finished_at: Timestamp::from_millisecond(entry.finished_ms).ok()?,
+            latency_tenth_ms: Some(entry.latency_tenth_ms),
+            failure: None,
+        })
+    }
+
     /// What it came to, in words: the reason where one is kept.
     pub fn in_words(&self) -> String {
         self.failure.as_ref().map_or_else(|| self.outcome.to_string(), |failure| failure.reason.to_string())

@@ -16,6 +16,9 @@ use wire::{AccountId, EndpointId, EventId, FanOutId, NodeId, ReplayId};
 
 use crate::{Endpoint, NewNotice, StoreResult};
 
+/// Lanes one node works on at a time: together with their windows this bounds its memory and its open sockets. Each has one
+/// settlement, one renewal and one look under way.
+pub const LANES_OF_NODE_MAX: usize = 4_096;
 /// Fan-outs of one lane that are opened at a time. Each may carry 400 KB of payload; the others wait their turn.
 pub const OPEN_FAN_OUTS_MAX: usize = 4;
 /// Fan-outs with a pace of their own that are opened beside them: they must hold up nobody.

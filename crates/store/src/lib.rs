@@ -35,6 +35,7 @@ mod secrets;
 mod subscriptions;
 mod upkeep;
 mod vault;
+mod zones;
 
 pub use accounts::{Account, Accounts, KeyRecord, NewKey, Replacement};
 pub use agendas::{Agenda, Agendas, Calendar, CalendarOf};
@@ -49,7 +50,7 @@ pub use copying::{
     CHUNK_BYTES, CHUNK_ROWS_MAX, COPIED_TABLES, Cell, Chunk, CopiedRow, CopiedTable, CopyFrom, CopyPlace, CopyRefusal,
     CopyTo, check_sealed,
 };
-pub use dedupe_window::{DedupeWindow, DedupeWindowError};
+pub use dedupe_window::{DedupeWindow, DedupeWindowError, KnownMessage};
 pub use erasures::{Erase, Erasure, ErasureState, Erasures, Search, Searched, Whom};
 pub use error::{StoreError, StoreResult};
 pub use fail_point::FailPoint;
@@ -60,11 +61,11 @@ pub use inbox::{
 };
 pub use journal::{
     AttemptRecord, DeliveryCursor, DeliveryDetail, DeliveryFilter, DeliveryPart, DeliveryStatus, DeliverySummary,
-    Journal,
+    Journal, delivery_id,
 };
 pub use lanes::{
-    Due, Exception, ExceptionState, FailedAttempt, FanOut, FanOutWork, LaneWork, Lanes, Lease, Member,
-    OPEN_FAN_OUTS_MAX, PACED_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement,
+    Due, Exception, ExceptionState, FailedAttempt, FanOut, FanOutWork, LANES_OF_NODE_MAX, LaneWork, Lanes, Lease,
+    Member, OPEN_FAN_OUTS_MAX, PACED_FAN_OUTS_MAX, Recipient, Retry, Room, Settled, Settlement,
 };
 pub use nodes::{NodeRecord, Nodes, Presence};
 pub use notices::{
@@ -92,6 +93,7 @@ pub use vault::{
     KeyId, ParseKeyIdError, ParseSealingKeyError, SEALING_KEYS_MAX, SealingKey, SealingKeyCountError, SecretPlace,
     UnsealError, Vault,
 };
+pub use zones::KnownZones;
 
 /// Everything one database holds: what a server is given.
 pub trait Store:

@@ -193,6 +193,28 @@ pub enum RunOrder {
     Drop,
 }
 
+impl RunScope {
+    /// Whether it leaves out no message.
+    pub fn is_everything(&self) -> bool {
+        let RunScope { handler: _, message, source, standing, from, to } = self;
+        message.is_none() && source.is_none() && standing.is_none() && from.is_none() && to.is_none()
+    }
+}
+
+impl RunOrder {
+    /// Whether it changes, or counts, the run of this message, which stands so where there is one, for a handler that has come
+    /// to `cursor`.
+    pub fn concerns(self, message: MessageNumber, standing: Option<RunStanding>, cursor: MessageNumber) -> bool {
+        match (self, standing) {
+            (RunOrder::Count | RunOrder::Rerun { .. }, Some(_)) => true,
+            (RunOrder::Count | RunOrder::Rerun { .. }, None) => message <= cursor,
+            (RunOrder::Drop | RunOrder::CountDrop, None) => message > cursor,
+            (RunOrder::Drop | RunOrder::CountDrop, Some(RunStanding::Waiting | RunStanding::Parked)) => true,
+            (RunOrder::Drop | RunOrder::CountDrop, Some(RunStanding::Done | RunStanding::Skipped)) => false,
+        }
+    }
+}
+
 /// One piece of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunPiece {

@@ -28,6 +28,8 @@ const ROUND_EVERY: Duration = Duration::from_secs(3_600);
 /// While there is work, others get the store's writer in between; without work, an erasure waits at most this long.
 const PAUSE_AT_WORK: Duration = Duration::from_millis(20);
 const PAUSE_AT_REST: Duration = Duration::from_secs(1);
+/// An erasure that could not be taken further is left alone for so long.
+const ERASURES_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// One kind of thing to let go of.
 #[derive(Clone, Copy)]
@@ -45,34 +47,46 @@ pub struct Janitor {
     /// What is left of this round.
     round: VecDeque<Chore>,
     next_round: Timestamp,
+    next_erasures: Timestamp,
 }
 
 impl Janitor {
     /// A janitor whose first round begins at once.
     pub fn new(rooms: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Janitor {
-        Janitor { rooms, clock, round: VecDeque::new(), next_round: Timestamp::MIN }
+        Janitor { rooms, clock, round: VecDeque::new(), next_round: Timestamp::MIN, next_erasures: Timestamp::MIN }
     }
 
-    /// Works until `stop` holds `true`, or nobody is left to say so. A step under way is finished; it is short.
+    /// Works until `stop` holds `true`, or nobody is left to say so. A step under way is given up then: ending an erasure
+    /// may take as long as reading the inbox does.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut trouble = Trouble::with("the janitor could not do its work");
-        while !*stop.borrow() {
-            let pause = match trouble.heed(self.turn().await) {
-                Some(Turn::Worked) => PAUSE_AT_WORK,
-                Some(Turn::Idle) | None => PAUSE_AT_REST,
-            };
-            tokio::select! {
-                told = stop.wait_for(|stop| *stop) => if told.is_err() { return },
-                () = sleep(pause) => {}
-            }
+        tokio::select! {
+            () = self.work() => {}
+            // An error means that nobody is left to say it.
+            _ = stop.wait_for(|stop| *stop) => {}
         }
     }
 
-    /// One step of every open erasure, and one of the round.
+    async fn work(&mut self) {
+        let mut of_erasures = Trouble::with("erasures could not be taken further");
+        let mut of_round = Trouble::with("what is old could not be let go of");
+        loop {
+            let mut turns = [None, None];
+            if self.clock.now() >= self.next_erasures {
+                turns[0] = of_erasures.heed(self.further_erasures().await);
+                if turns[0].is_none() {
+                    self.next_erasures = self.clock.now() + ERASURES_AGAIN_AFTER;
+                }
+            }
+            turns[1] = of_round.heed(self.further_round().await);
+            sleep(if turns.contains(&Some(Turn::Worked)) { PAUSE_AT_WORK } else { PAUSE_AT_REST }).await;
+        }
+    }
+
+    /// One step of every open erasure, and one of the round, whatever became of the erasures.
     pub async fn turn(&mut self) -> StoreResult<Turn> {
-        let erasures = self.further_erasures().await?;
+        let erasures = self.further_erasures().await;
         let round = self.further_round().await?;
-        Ok(if erasures == Turn::Worked { erasures } else { round })
+        Ok(if erasures? == Turn::Worked { Turn::Worked } else { round })
     }
 
     /// One step of every open erasure. A command that erased somebody does these alone.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::OptionFuture;
 use provider::spread::Eagerness;
-use store::{FailPoint, Lease, Nodes, Room, StoreError, StoreResult};
+use store::{FailPoint, LANES_OF_NODE_MAX, Lease, Nodes, Room, StoreError, StoreResult};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -25,12 +25,10 @@ use places::Places;
 
 pub use peers::{ALIVE_FOR, BEAT_INTERVAL};
 
-/// Lanes one node works on at a time: together with the window this bounds its memory and its open sockets.
-const LANES_MAX: usize = 4_096;
 /// Lanes claimed in one transaction; no account gets more beyond its share.
 const CLAIMED_AT_ONCE: usize = 256;
 /// Lanes of one account among them: endpoints of one that hang leave places for those of the others.
-const LANES_OF_ACCOUNT_MAX: usize = LANES_MAX / 2;
+const LANES_OF_ACCOUNT_MAX: usize = LANES_OF_NODE_MAX / 2;
 /// Hints are lost when a process dies, so we also poll; a delivery waits at most this long.
 const POLL_INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// A node that starts hears of the others before it claims anything; a store that does not answer does not hold it up.
@@ -114,7 +112,7 @@ impl LaneSupervisor {
     /// One turn: claims what is due, as far as there is room, and starts it. How many lanes were started.
     pub async fn turn(&mut self) -> StoreResult<usize> {
         self.has_more = false;
-        let places = LANES_MAX.saturating_sub(self.running.len() + self.held_back.len());
+        let places = LANES_OF_NODE_MAX.saturating_sub(self.running.len() + self.held_back.len());
         if self.is_stopped() {
             return Ok(0);
         }

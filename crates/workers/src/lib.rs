@@ -68,7 +68,7 @@ const REQUESTS_MAX: usize = 8_192;
 
 /// How long a lane or a handler is leased. One whose owner died without a word is taken over at most this much and one look,
 /// which comes each second, later: within 16 s. It bears a store that is away for 10 s, such as one that fails over.
-pub(crate) const LEASE_FOR: Duration = Duration::from_secs(15);
+pub const LEASE_FOR: Duration = Duration::from_secs(15);
 /// Owners renew so early that two more tries fit in before the lease ends, each with time for a slow answer.
 pub(crate) const RENEW_AFTER: Duration = Duration::from_secs(5);
 

@@ -10,15 +10,18 @@ use super::{
     COPY_APPLICATION, NO_TIME_LIMITS, NODE_GONE_AFTER_MS, connect, count, expression, list, query, quoted,
     refuse_served,
 };
-use crate::columns::broken;
+use crate::columns::{broken, database_now};
 use crate::open::{Address, OpenError};
 use crate::session::Pool;
 use crate::{copying, migrate};
 
 /// What rises or falls with whatever is done: accounts and their keys, people, events, notes of acts, messages, work of lanes
 /// and handlers, outcomes, notices, replays and erasures; and who is about to do something.
-const MARK: &str = "select concat_ws('/',
-    (select count(*) from node where seen_at > (extract(epoch from statement_timestamp()) * 1000)::bigint - $1),
+const MARK: &str = concat!(
+    "select concat_ws('/',
+    (select count(*) from node where seen_at > ",
+    database_now!(),
+    " - $1),
     (select count(*) || ',' || coalesce(sum(revision + participants + events + created_at), 0) from account),
     (select count(*) || ',' || coalesce(sum(created_at + coalesce(last_used_at, 0) + coalesce(revoked_at, 0)), 0)
      from api_key),
@@ -29,7 +32,8 @@ const MARK: &str = "select concat_ws('/',
     coalesce(pg_sequence_last_value(pg_get_serial_sequence('segment', 'segment')::regclass), 0),
     (select count(*) || ',' || coalesce(sum(epoch + attempts), 0) from notice_delivery),
     (select count(*) || ',' || coalesce(sum(begun + delivered), 0) from replay),
-    (select count(*) || ',' || coalesce(sum(searched + emptied + read_to), 0) from erasure))";
+    (select count(*) || ',' || coalesce(sum(searched + emptied + read_to), 0) from erasure))"
+);
 const NEWEST_MESSAGES: &str = "select account, newest from message_counter order by account";
 const SHARED_NUMBER: &str = "select number from message group by number having count(*) > 1 limit 1";
 

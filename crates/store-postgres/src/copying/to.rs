@@ -21,6 +21,7 @@ use super::{
 use crate::columns::broken;
 use crate::migrate;
 use crate::open::Address;
+use crate::partitions::partition;
 use crate::session::Pool;
 
 /// Rows keep the numbers they have, and what comes next is numbered behind them.
@@ -146,10 +147,9 @@ impl CopyToPostgres {
                 .and_then(|days| date(1970, 1, 1).checked_add(days))
                 .map_err(StoreError::broken)?;
             let end = begin.checked_add(1.day()).map_err(StoreError::broken)?;
-            let (name, of) = (begin.strftime("%Y%m%d"), table.name);
-            let sql = format!(
-                "create table if not exists {of}_{name} partition of {of} for values from ('{begin}') to ('{end}')"
-            );
+            let (name, of) = (partition(table.name, begin), table.name);
+            let sql =
+                format!("create table if not exists {name} partition of {of} for values from ('{begin}') to ('{end}')");
             self.execute(&sql).await?;
         }
         Ok(())

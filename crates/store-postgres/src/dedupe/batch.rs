@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use receiver::Verified;
-use store::{Acceptance, DedupeWindow, DuplicateContent, FanOutPlace, fingerprint};
+use store::{Acceptance, DedupeWindow, DuplicateContent, FanOutPlace, KnownMessage, fingerprint};
 use wire::SourceId;
 
 use crate::columns::{Id, List, millis, number};
@@ -34,12 +34,15 @@ pub(super) struct Newest {
 impl Newest {
     /// Whether a message repeats it, and how it compares with it.
     fn compare(&self, message: &Verified, window: DedupeWindow) -> Option<DuplicateContent> {
-        let is_repeated = self.source == message.source()
-            && self.key == message.dedupe_key().as_bytes()
-            && self.received_at >= millis(window.begin(message.received_at()));
-        let is_same = self.digest == message.content_digest().as_bytes();
-        let content = if is_same { DuplicateContent::Same } else { DuplicateContent::Different };
-        is_repeated.then_some(content)
+        let known = KnownMessage {
+            // Slots are each of one account.
+            account: message.account(),
+            source: self.source.bytes(),
+            key: &self.key,
+            received_ms: self.received_at,
+            digest: &self.digest,
+        };
+        window.compare(message, &known)
     }
 }
 

@@ -6,7 +6,7 @@ use provider::segment::Entry;
 use store::{DeliveryCursor, DeliveryFilter, DeliveryPart, DeliveryStatus, DeliverySummary, Page, StoreResult};
 use wire::AccountId;
 
-use super::{FAN_OUT, FanOutRow, add_people, complete, delivered, exception_sql, read_exception, read_fan_out, unpack};
+use super::{FAN_OUT, FanOutRow, add_people, complete, exception_sql, read_exception, read_fan_out, unpack};
 use crate::columns::{Columns, Id, list, number, values};
 use crate::session::Session;
 
@@ -149,7 +149,7 @@ impl Listing<'_> {
     fn push_delivered(&mut self, fan_out: FanOutRow, entries: impl Iterator<Item = Entry>) {
         for entry in entries {
             if self.found.len() < self.wanted
-                && let Ok(delivery) = delivered(fan_out, &entry)
+                && let Ok(delivery) = fan_out.delivered(&entry)
             {
                 self.push(fan_out, DeliveryPart::Delivered, delivery);
             }

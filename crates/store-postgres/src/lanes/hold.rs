@@ -18,7 +18,7 @@ pub(crate) enum Crossing {
 
 /// How a lease stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum LeaseStanding {
     /// Ours, and held until the transaction ends; with the owner's orders so far.
     Ours(u64),
     /// Ours, but the lane is in other hands just now.
@@ -44,7 +44,7 @@ const LEASED: &str =
          and l.lease_until is not null";
 
 /// Holds lanes that are free; how each of those asked for stands.
-pub(crate) async fn hold(session: &Session, leases: &[Lease]) -> StoreResult<Vec<Standing>> {
+pub(crate) async fn hold_free_lanes(session: &Session, leases: &[Lease]) -> StoreResult<Vec<LeaseStanding>> {
     let keys = Keys::of(leases);
     let values = values![keys.accounts, keys.endpoints, keys.epochs];
     let held = list(session, &hold_sql(Crossing::Pass), values, read_held).await?;
@@ -57,17 +57,21 @@ pub(crate) fn read_held(row: &Row) -> StoreResult<(u64, u64)> {
 }
 
 /// How each of those asked for stands, of whom these are held.
-pub(crate) async fn standings(session: &Session, leases: &[Lease], held: &[(u64, u64)]) -> StoreResult<Vec<Standing>> {
-    let mut standings = vec![Standing::Over; leases.len()];
+pub(crate) async fn standings(
+    session: &Session,
+    leases: &[Lease],
+    held: &[(u64, u64)],
+) -> StoreResult<Vec<LeaseStanding>> {
+    let mut standings = vec![LeaseStanding::Over; leases.len()];
     if held.len() < leases.len() {
         // Epochs only rise: what does not match now never will.
         let keys = Keys::of(leases);
         let sql = format!("select asked.nth from {LEASED}");
         for nth in list(session, &sql, values![keys.accounts, keys.endpoints, keys.epochs], |row| row.count(0)).await? {
-            put(&mut standings, nth, Standing::Busy);
+            put(&mut standings, nth, LeaseStanding::Busy);
         }
     }
-    held.iter().for_each(|(nth, signal)| put(&mut standings, *nth, Standing::Ours(*signal)));
+    held.iter().for_each(|(nth, signal)| put(&mut standings, *nth, LeaseStanding::Ours(*signal)));
     Ok(standings)
 }
 
@@ -96,7 +100,7 @@ impl Keys<'_> {
 }
 
 /// SQL counts from 1.
-fn put(standings: &mut [Standing], nth: u64, standing: Standing) {
+fn put(standings: &mut [LeaseStanding], nth: u64, standing: LeaseStanding) {
     if let Some(place) = standings.get_mut((nth as usize).saturating_sub(1)) {
         *place = standing;
     }

@@ -4,21 +4,19 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use store::{Lease, StoreError, StoreResult};
+use store::{LANES_OF_NODE_MAX, Lease, StoreError, StoreResult};
 use tokio_postgres::Row;
 
-use super::hold::{Keys, Standing, hold};
+use super::hold::{Keys, LeaseStanding, hold_free_lanes};
 use super::span;
 use crate::backlog::{LaneKeys, align};
-use crate::columns::{Columns, List, list, millis, run, values};
-use crate::due::{DATABASE_NOW, next_due};
+use crate::columns::{Columns, DATABASE_NOW, List, list, millis, run, values};
+use crate::due::next_due;
 use crate::gather::{Answers, Gathering, Linger};
 use crate::session::{Pool, Session};
 
 /// Leases in one transaction: a few milliseconds.
 const TOGETHER_MAX: usize = 1_024;
-/// As many lanes as a process works on.
-const WAITING_MAX: usize = 4_096;
 /// A lease is renewed long before it ends, so that a batch may wait for others.
 const RENEWALS_APART: Duration = Duration::from_millis(50);
 /// A lane that is given back may be wanted by others.
@@ -29,8 +27,8 @@ const TRIES: usize = 20;
 /// A node whose clock is behind looks again after this time at what only seems to be due.
 const LOOKED_AT_AGAIN_MS: i64 = 1_000;
 
-pub(super) type Renewing = Gathering<Renewal, Standing>;
-pub(super) type Releasing = Gathering<Release, Standing>;
+pub(super) type Renewing = Gathering<Renewal, LeaseStanding>;
+pub(super) type Releasing = Gathering<Release, LeaseStanding>;
 
 /// A lease to be held for longer.
 pub(super) struct Renewal {
@@ -78,43 +76,43 @@ pub(super) async fn release(
     Err(StoreError::Busy(0))
 }
 
-fn is_done(standing: Standing) -> StoreResult<bool> {
+fn is_done(standing: LeaseStanding) -> StoreResult<bool> {
     match standing {
-        Standing::Ours(_) => Ok(true),
-        Standing::Busy => Ok(false),
-        Standing::Over => Err(StoreError::Fenced),
+        LeaseStanding::Ours(_) => Ok(true),
+        LeaseStanding::Busy => Ok(false),
+        LeaseStanding::Over => Err(StoreError::Fenced),
     }
 }
 
 pub(super) fn renewing(pool: Pool) -> Renewing {
-    let write = move |asked| -> Answers<Standing> {
+    let write = move |asked| -> Answers<LeaseStanding> {
         let pool = pool.clone();
         Box::pin(async move { renew_all(&pool.session().await?, asked).await })
     };
     let linger = Linger { apart: RENEWALS_APART, enough: TOGETHER_MAX, weigh: |_| 1 };
-    Gathering::new(TOGETHER_MAX, WAITING_MAX, write).lingering(linger)
+    Gathering::new(TOGETHER_MAX, LANES_OF_NODE_MAX, write).lingering(linger)
 }
 
 pub(super) fn releasing(pool: Pool) -> Releasing {
-    let write = move |asked| -> Answers<Standing> {
+    let write = move |asked| -> Answers<LeaseStanding> {
         let pool = pool.clone();
         Box::pin(async move { release_all(&pool, asked).await })
     };
     let linger = Linger { apart: RELEASES_APART, enough: TOGETHER_MAX, weigh: |_| 1 };
-    Gathering::new(TOGETHER_MAX, WAITING_MAX, write).lingering(linger)
+    Gathering::new(TOGETHER_MAX, LANES_OF_NODE_MAX, write).lingering(linger)
 }
 
 /// One statement, which is a transaction by itself.
-async fn renew_all(session: &Session, asked: Vec<Renewal>) -> StoreResult<Vec<StoreResult<Standing>>> {
+async fn renew_all(session: &Session, asked: Vec<Renewal>) -> StoreResult<Vec<StoreResult<LeaseStanding>>> {
     let leases: Vec<Lease> = asked.iter().map(|renewal| renewal.lease).collect();
     let keys = Keys::of(&leases);
     let (nows, lasts) = asked.iter().map(|renewal| (renewal.now, renewal.lasts)).unzip();
     let values = values![keys.accounts, keys.endpoints, keys.epochs, List::<Option<i64>>(nows), List::<i64>(lasts)];
     let read = |row: &Row| {
         Ok(Ok(match (row.value(0)?, row.value(1)?) {
-            (true, _) => Standing::Ours(0),
-            (false, true) => Standing::Busy,
-            (false, false) => Standing::Over,
+            (true, _) => LeaseStanding::Ours(0),
+            (false, true) => LeaseStanding::Busy,
+            (false, false) => LeaseStanding::Over,
         }))
     };
     list(session, &renew_sql(), values, read).await
@@ -142,12 +140,12 @@ pub(super) fn renew_sql() -> String {
     )
 }
 
-async fn release_all(pool: &Pool, asked: Vec<Release>) -> StoreResult<Vec<StoreResult<Standing>>> {
+async fn release_all(pool: &Pool, asked: Vec<Release>) -> StoreResult<Vec<StoreResult<LeaseStanding>>> {
     let mut session = pool.session().await?;
     session.begin(None);
     let leases: Vec<Lease> = asked.iter().map(|release| release.lease).collect();
-    let standings = hold(&session, &leases).await?;
-    let ours = asked.into_iter().zip(&standings).filter(|(_, standing)| matches!(standing, Standing::Ours(_)));
+    let standings = hold_free_lanes(&session, &leases).await?;
+    let ours = asked.into_iter().zip(&standings).filter(|(_, standing)| matches!(standing, LeaseStanding::Ours(_)));
     let ours: Vec<Release> = ours.map(|(release, _)| release).collect();
     if !ours.is_empty() {
         give_back(&session, &ours).await?;

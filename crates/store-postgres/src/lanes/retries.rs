@@ -5,22 +5,19 @@ use std::time::Duration;
 
 use provider::frontier::Place;
 use provider::segment;
-use store::{Due, Lease, Recipient, Retry, StoreError, StoreResult};
+use store::{Due, LANES_OF_NODE_MAX, Lease, Recipient, Retry, StoreError, StoreResult};
 use tokio_postgres::Row;
 use webinar::SeriesId;
 use wire::FanOutId;
 
 use super::hold::Keys;
 use crate::PostgresStore;
-use crate::columns::{Columns, Id, LEASE_NOW, List, ParticipantReader, list, number, values};
-use crate::due::DATABASE_NOW;
+use crate::columns::{Columns, DATABASE_NOW, Id, LEASE_NOW, List, ParticipantReader, list, number, values};
 use crate::gather::{Answers, Gathering, Linger};
 use crate::session::{Pool, Session};
 
 /// Lanes that are looked at together: a millisecond or two.
 const TOGETHER_MAX: usize = 1_024;
-/// As many lanes as a process works on.
-const WAITING_MAX: usize = 4_096;
 /// Each lane looks every second; one that has just been opened waits so long at the most.
 const GLANCES_APART: Duration = Duration::from_millis(25);
 /// Deliveries whose outcomes are looked for in one statement: some megabytes of segments at the very most.
@@ -75,7 +72,7 @@ pub(super) fn glancing(pool: Pool) -> Glancing {
         Box::pin(async move { glance(&pool.session().await?, &asked).await })
     };
     let linger = Linger { apart: GLANCES_APART, enough: TOGETHER_MAX, weigh: |_| 1 };
-    Gathering::new(TOGETHER_MAX, WAITING_MAX, look).lingering(linger)
+    Gathering::new(TOGETHER_MAX, LANES_OF_NODE_MAX, look).lingering(linger)
 }
 
 async fn glance(session: &Session, asked: &[(Lease, Option<i64>)]) -> StoreResult<Vec<StoreResult<Option<Glance>>>> {

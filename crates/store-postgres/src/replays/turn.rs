@@ -12,7 +12,7 @@ use wire::{EndpointId, FanOutId};
 use super::scope::{FAN_OUTS_AT_ONCE, Failed, FailedFanOut, is_failed};
 use super::{read_rate, read_scope, read_state};
 use crate::columns::{Columns, Id, LEASE_NOW, List, change, find, list, lock_account, millis, number, run, values};
-use crate::due::{hold, wake_all};
+use crate::due::{wait_for_lanes, wake_all};
 use crate::session::Session;
 
 const DUE: &str = "select account, replay, per_minute, begun, next_at from replay
@@ -169,7 +169,7 @@ pub(super) async fn take(
         return Ok(Revived { deliveries: 0, state });
     }
     let endpoints: Vec<EndpointId> = chunk.endpoints.iter().copied().collect();
-    hold(session, due.account, &endpoints).await?;
+    wait_for_lanes(session, due.account, &endpoints).await?;
     let deliveries = match &chunk.failed {
         Some(failed) => revive(session, failed, &chunk.deliveries).await?,
         None => 0,

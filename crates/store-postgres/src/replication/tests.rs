@@ -13,7 +13,8 @@ fn sound() -> Facts {
         has_full_page_writes: true,
         version_number: 150_004,
         connections_max: 97,
-        connections_wanted: 17,
+        connections_wanted: 18,
+        locks_max: 256,
         clocks: Clocks::ServerAhead { by_ms: 2_000 },
     }
 }
@@ -42,7 +43,8 @@ fn each_thing_that_may_lose_what_was_acknowledged_is_a_warning_with_its_mend() {
         (Facts { has_full_page_writes: false, ..sound() }, "full_page_writes is off", "postgresql.conf"),
         (Facts { followers: 0, ..sound() }, "nothing is acknowledged", "start one"),
         (Facts { version_number: 130_014, ..sound() }, "PostgreSQL 13", "use 14 or newer"),
-        (Facts { connections_max: 16, ..sound() }, "may open 17 connections", "lower connections="),
+        (Facts { connections_max: 17, ..sound() }, "may open 18 connections", "lower connections="),
+        (Facts { locks_max: 64, ..sound() }, "max_locks_per_transaction is 64", "set it to 256"),
         (Facts { clocks: Clocks::ServerBehind { by_ms: 2_100 }, ..sound() }, "2.1 s behind this node's", "NTP"),
         (Facts { clocks: Clocks::ServerAhead { by_ms: 61_000 }, ..sound() }, "61.0 s ahead of this", "NTP"),
     ] {
@@ -84,8 +86,11 @@ async fn a_server_is_asked_for_what_is_said_of_it() {
     let Some(database) = TestDatabase::new() else { return };
     let store = database.store();
     let told = store.examine_server(&NodeClock(SignedDuration::ZERO)).await.unwrap();
-    let [said] = told.as_slice() else { panic!("{told:?}") };
-    assert!(said.severity == Severity::Remark && said.text.contains("has no standby"), "{said:?}");
+    let is_remark = |said: &&Finding| said.severity == Severity::Remark;
+    let remarks: Vec<_> = told.iter().filter(is_remark).map(|said| &said.text).collect();
+    assert!(matches!(remarks.as_slice(), [said] if said.contains("has no standby")), "{told:?}");
+    let warnings: Vec<_> = told.iter().filter(|said| !is_remark(said)).collect();
+    assert!(warnings.iter().all(|said| said.text.starts_with("max_locks_per_transaction")), "{warnings:?}");
     let told = store.examine_server(&NodeClock(SignedDuration::from_hours(1))).await.unwrap();
     assert!(told.iter().any(|said| said.text.contains("s behind this node's")), "{told:?}");
 

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use wire::AccountId;
 
 use super::{DONE, PARKED, SKIPPED, WAITING};
-use crate::columns::{Columns, limit_and_one, list, number, values};
+use crate::columns::{Columns, limit_and_one, list, number, unknown, values};
 use crate::inbox::saturated;
 use crate::session::Session;
 
@@ -85,20 +85,32 @@ pub(super) fn state_of(standing: RunStanding) -> i16 {
     }
 }
 
+/// The other way round.
+pub(super) fn standing_of(state: i16) -> StoreResult<RunStanding> {
+    match state {
+        WAITING => Ok(RunStanding::Waiting),
+        DONE => Ok(RunStanding::Done),
+        SKIPPED => Ok(RunStanding::Skipped),
+        PARKED => Ok(RunStanding::Parked),
+        other => Err(unknown("a run's state", &other.to_string())),
+    }
+}
+
 fn read_run(row: &Row) -> StoreResult<RunRecord> {
     let reason = row.value::<Option<String>>(6)?.unwrap_or_default();
     Ok(RunRecord {
         handler: row.value(7)?,
         number: row.count(0)?,
-        state: match row.value::<i16>(1)? {
-            WAITING => RunState::Waiting { due: row.moment(5)?, reason },
-            DONE => RunState::Done,
-            SKIPPED => RunState::Skipped(match &*reason {
+        state: match standing_of(row.value(1)?)? {
+            RunStanding::Waiting => RunState::Waiting { due: row.moment(5)?, reason },
+            RunStanding::Done => RunState::Done,
+            RunStanding::Skipped => RunState::Skipped(match &*reason {
                 "outdated" => SkipReason::Outdated,
                 "content_gone" => SkipReason::ContentGone,
-                _ => SkipReason::Dropped,
+                "dropped" => SkipReason::Dropped,
+                other => return Err(unknown("why a run was skipped", other)),
             }),
-            _ => RunState::Parked { reason },
+            RunStanding::Parked => RunState::Parked { reason },
         },
         attempts: row.small(2)?,
         generation: row.small(3)?,

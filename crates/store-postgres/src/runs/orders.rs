@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use store::{Ordered, RunOrder, RunPiece, RunScope, RunStanding, StoreError, StoreResult};
 use wire::AccountId;
 
-use super::listing::state_of;
-use super::{DONE, PARKED, WAITING};
+use super::DONE;
+use super::listing::{standing_of, state_of};
 use crate::columns::{Columns, Id, List, find, limit_and_one, list, millis, number, run, values};
 use crate::inbox::saturated;
 use crate::session::Session;
@@ -66,8 +66,14 @@ struct Known {
 struct Looked {
     number: i64,
     /// How its run stands, where it has one.
-    state: Option<i16>,
+    standing: Option<RunStanding>,
     is_in_scope: bool,
+}
+
+impl Looked {
+    fn is_concerned(&self, order: RunOrder, known: &Known) -> bool {
+        order.concerns(self.number.unsigned_abs(), self.standing, known.cursor.unsigned_abs())
+    }
 }
 
 pub(super) async fn obey(
@@ -90,7 +96,7 @@ pub(super) async fn obey(
     // Dropping goes on to the newest message; whatever else is about what was begun or passed over.
     let last = if matches!(order, RunOrder::Drop | RunOrder::CountDrop) { i64::MAX } else { last_begun };
     let (looked, next) = look(session, &known, scope, piece, last).await?;
-    let concerned = looked.iter().filter(|one| one.is_in_scope).filter(|one| is_concerned(one, order, known.cursor));
+    let concerned = looked.iter().filter(|one| one.is_in_scope).filter(|one| one.is_concerned(order, &known));
     let concerned: Vec<&Looked> = concerned.collect();
     match order {
         RunOrder::Count | RunOrder::CountDrop => {}
@@ -106,7 +112,7 @@ pub(super) async fn obey(
         }
         RunOrder::Drop => drop_runs(session, &known, scope, &concerned, piece.now).await?,
     }
-    if let (RunOrder::Drop, true, Some(last)) = (order, is_everything(scope), looked.last()) {
+    if let (RunOrder::Drop, true, Some(last)) = (order, scope.is_everything(), looked.last()) {
         run(session, MOVE_CURSOR, values![known.account, known.handler, last.number]).await?;
     }
     Ok(Ordered { runs: concerned.len() as u64, next })
@@ -120,26 +126,9 @@ async fn drop_runs(
     now: Timestamp,
 ) -> StoreResult<()> {
     // Of everything nothing is left over; the cursor says so in less space than rows.
-    let needs_row = |one: &&&Looked| one.state.is_some() || !is_everything(scope);
+    let needs_row = |one: &&&Looked| one.standing.is_some() || !scope.is_everything();
     let numbers = List(concerned.iter().filter(needs_row).map(|one| one.number).collect::<Vec<_>>());
     run(session, DROP, values![known.account, known.handler, millis(now), numbers]).await
-}
-
-/// Whether an order changes, or counts, this message's run.
-fn is_concerned(one: &Looked, order: RunOrder, cursor: i64) -> bool {
-    let is_begun_or_passed = one.state.is_some() || one.number <= cursor;
-    match order {
-        RunOrder::Count | RunOrder::Rerun { .. } => is_begun_or_passed,
-        RunOrder::Drop | RunOrder::CountDrop => {
-            one.state.map_or(one.number > cursor, |state| state == WAITING || state == PARKED)
-        }
-    }
-}
-
-/// Whether a scope leaves out no message.
-fn is_everything(scope: &RunScope) -> bool {
-    let RunScope { handler: _, message, source, standing, from, to } = scope;
-    message.is_none() && source.is_none() && standing.is_none() && from.is_none() && to.is_none()
 }
 
 /// The next messages of a scope, in order, and where the piece after them begins.
@@ -170,7 +159,8 @@ async fn look(
         last,
     ];
     let looked = list(session, &sql, values, |row| {
-        Ok(Looked { number: row.value(0)?, state: row.value(1)?, is_in_scope: row.value(2)? })
+        let standing = row.value::<Option<i16>>(1)?.map(standing_of).transpose()?;
+        Ok(Looked { number: row.value(0)?, standing, is_in_scope: row.value(2)? })
     })
     .await?;
     let has_more = looked.len() >= limit && scope.message.is_none();

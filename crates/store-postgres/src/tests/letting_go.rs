@@ -126,3 +126,26 @@ async fn an_erasure_ends_with_a_vacuum_of_what_holds_people() -> StoreResult<()>
     super::eventually("old versions are gone", async || vacuumed().await == 5).await;
     Ok(())
 }
+
+/// A vacuum waits here for a lock, where on a large inbox it would read.
+#[tokio::test]
+async fn the_vacuum_of_an_erasure_may_take_longer_than_other_statements() -> StoreResult<()> {
+    let Some(database) = TestDatabase::new() else { return Ok(()) };
+    let mut world = World::new(database.store_with("options=-c%20statement_timeout%3D1000"));
+    let account = world.account().await?;
+    world.mango_of(account, &["ada", "bob"]).await?;
+    world.erase(account, "ada").await?;
+    while world.search_on().await? {}
+    let (holder, watcher) = (database.client().await, database.client().await);
+    holder.batch_execute("begin; lock table message in share update exclusive mode").await.unwrap();
+    let sql = "select count(*) from pg_stat_activity where datname = current_database()
+        and query like 'vacuum %' and state = 'active' and clock_timestamp() - query_start > interval '1500 ms'";
+    let release = async {
+        let has_waited = async || watcher.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 1;
+        super::eventually("the vacuum waits longer than a statement may", has_waited).await;
+        holder.batch_execute("commit").await.unwrap();
+    };
+    let (sealed, ()) = tokio::join!(world.store.seal(world.now()), release);
+    assert_eq!(sealed?, 1);
+    Ok(())
+}

@@ -1,4 +1,4 @@
-//! A way to the database that breaks at the worst moment: around a COMMIT.
+//! A way to the database that breaks at the worst moment: around a COMMIT, or a statement that is a transaction by itself.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::Address;
 /// COMMIT as it travels.
 const COMMIT: &[u8] = b"commit\0";
 
-/// How a COMMIT is lost.
+/// How a COMMIT, or another statement, is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
     /// It is carried out, and the connection ends before its answer is here.
@@ -24,7 +24,7 @@ pub(crate) enum Loss {
     CommitUnseen,
 }
 
-/// The way, which loses one COMMIT each time it is told to.
+/// The way, which loses one COMMIT or statement each time it is told to.
 pub(crate) struct LossyWay {
     at: SocketAddr,
     losing: Arc<Losing>,
@@ -32,7 +32,8 @@ pub(crate) struct LossyWay {
 
 #[derive(Default)]
 struct Losing {
-    next: Mutex<Option<Loss>>,
+    /// How, and what is in it.
+    next: Mutex<Option<(Loss, &'static [u8])>>,
     lost: AtomicUsize,
 }
 
@@ -57,9 +58,20 @@ impl LossyWay {
         text.replace(host(&text), &self.at.to_string()).parse().unwrap()
     }
 
+    /// The same for a store that sends each statement whole, as it does behind a pooler.
+    pub(crate) fn address_unprepared(&self, database: &Address) -> Address {
+        let text = database.to_string();
+        format!("{}?pooler=transaction", text.replace(host(&text), &self.at.to_string())).parse().unwrap()
+    }
+
     /// Loses the next COMMIT in this manner.
     pub(crate) fn lose(&self, loss: Loss) {
-        *self.losing.next.lock().unwrap() = Some(loss);
+        *self.losing.next.lock().unwrap() = Some((loss, COMMIT));
+    }
+
+    /// Loses the next statement that has this in it.
+    pub(crate) fn lose_statement(&self, loss: Loss, part: &'static str) {
+        *self.losing.next.lock().unwrap() = Some((loss, part.as_bytes()));
     }
 
     /// How many it has lost.
@@ -71,8 +83,8 @@ impl LossyWay {
 impl Losing {
     /// How this is to be lost, if it is.
     fn loss_of(&self, sent: &[u8]) -> Option<Loss> {
-        let is_commit = sent.windows(COMMIT.len()).any(|window| window == COMMIT);
-        let loss = if is_commit { self.next.lock().unwrap().take() } else { None };
+        let is_meant = |(_, part): &mut (Loss, &[u8])| sent.windows(part.len()).any(|window| window == *part);
+        let loss = self.next.lock().unwrap().take_if(is_meant).map(|(loss, _)| loss);
         self.lost.fetch_add(usize::from(loss.is_some()), Ordering::SeqCst);
         loss
     }

@@ -8,7 +8,7 @@ use wire::{AccountId, EndpointId, FanOutId};
 
 use super::Bounds;
 use crate::columns::{Columns, Id, List, change, list, lock_account, number, values};
-use crate::due::hold;
+use crate::due::wait_for_lanes;
 use crate::session::Session;
 
 /// Fan-outs looked at in one call.
@@ -61,7 +61,7 @@ pub(super) async fn forget(session: &Session, account: AccountId, (before, limit
     // Looked for before anything is held: a large fan-out has many segments.
     let fresh = fresh(session, account, &found, before).await?;
     lock_account(session, account).await?;
-    hold(session, account, &found.iter().map(|ended| ended.endpoint).collect::<Vec<_>>()).await?;
+    wait_for_lanes(session, account, &found.iter().map(|ended| ended.endpoint).collect::<Vec<_>>()).await?;
     let sql = format!("{ENDED} and fan_out = any($3) order by fan_out");
     let ended = read_ended(session, &sql, values![number(account), before, ids(&found)]).await?;
     // One to which an outcome has come meanwhile is left to the next turn.

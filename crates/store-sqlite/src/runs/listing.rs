@@ -8,7 +8,7 @@ use store::{
 use wire::AccountId;
 
 use super::{DONE, PARKED, SKIPPED, WAITING};
-use crate::columns::{Millis, find, limit_and_one, list, number};
+use crate::columns::{Millis, find, limit_and_one, list, number, unknown};
 
 const HANDLERS: &str = "select handler, name, cursor, waiting, done, skipped, parked from handler
     where account = ?1 order by name";
@@ -106,20 +106,32 @@ pub(super) fn state_of(standing: RunStanding) -> i64 {
     }
 }
 
+/// The other way round.
+pub(super) fn standing_of(state: i64) -> rusqlite::Result<RunStanding> {
+    match state {
+        WAITING => Ok(RunStanding::Waiting),
+        DONE => Ok(RunStanding::Done),
+        SKIPPED => Ok(RunStanding::Skipped),
+        PARKED => Ok(RunStanding::Parked),
+        other => Err(unknown("a run's state", &other.to_string())),
+    }
+}
+
 fn read_run(row: &Row<'_>, handler: &str) -> rusqlite::Result<RunRecord> {
     let reason = || row.get::<_, Option<String>>(6).map(Option::unwrap_or_default);
     Ok(RunRecord {
         handler: handler.to_owned(),
         number: row.get::<_, i64>(0)?.unsigned_abs(),
-        state: match row.get::<_, i64>(1)? {
-            WAITING => RunState::Waiting { due: row.get::<_, Millis>(5)?.0, reason: reason()? },
-            DONE => RunState::Done,
-            SKIPPED => RunState::Skipped(match reason()?.as_str() {
+        state: match standing_of(row.get(1)?)? {
+            RunStanding::Waiting => RunState::Waiting { due: row.get::<_, Millis>(5)?.0, reason: reason()? },
+            RunStanding::Done => RunState::Done,
+            RunStanding::Skipped => RunState::Skipped(match reason()?.as_str() {
                 "outdated" => SkipReason::Outdated,
                 "content_gone" => SkipReason::ContentGone,
-                _ => SkipReason::Dropped,
+                "dropped" => SkipReason::Dropped,
+                other => return Err(unknown("why a run was skipped", other)),
             }),
-            _ => RunState::Parked { reason: reason()? },
+            RunStanding::Parked => RunState::Parked { reason: reason()? },
         },
         attempts: row.get(2)?,
         generation: row.get(3)?,

@@ -5,8 +5,8 @@ use rusqlite::{Connection, Row};
 use store::{Ordered, RunOrder, RunPiece, RunScope, RunStanding, StoreError, StoreResult};
 use wire::AccountId;
 
-use super::listing::state_of;
-use super::{DONE, PARKED, WAITING};
+use super::DONE;
+use super::listing::{standing_of, state_of};
 use crate::agendas::saturated;
 use crate::columns::{find, list, millis, number, run};
 
@@ -62,8 +62,14 @@ struct Known {
 struct Looked {
     number: i64,
     /// How its run stands, where it has one.
-    state: Option<i64>,
+    standing: Option<RunStanding>,
     is_in_scope: bool,
+}
+
+impl Looked {
+    fn is_concerned(&self, order: RunOrder, known: &Known) -> bool {
+        order.concerns(self.number.unsigned_abs(), self.standing, known.cursor.unsigned_abs())
+    }
 }
 
 pub(super) fn obey(
@@ -80,7 +86,7 @@ pub(super) fn obey(
     // Dropping goes on to the newest message; whatever else is about what was begun or passed over.
     let last = if matches!(order, RunOrder::Drop | RunOrder::CountDrop) { i64::MAX } else { last_begun };
     let (looked, next) = look(connection, &known, scope, piece, last)?;
-    let concerned = looked.iter().filter(|one| one.is_in_scope).filter(|one| is_concerned(one, order, known.cursor));
+    let concerned = looked.iter().filter(|one| one.is_in_scope).filter(|one| one.is_concerned(order, &known));
     let mut runs = 0;
     for one in concerned {
         match order {
@@ -92,35 +98,18 @@ pub(super) fn obey(
                 run(connection, RERUN, (key.0, key.1, key.2, millis(piece.now), millis(due)))?;
             }
             // Of everything nothing is left over; the cursor says so in less space than rows.
-            RunOrder::Drop if one.state.is_none() && is_everything(scope) => {}
+            RunOrder::Drop if one.standing.is_none() && scope.is_everything() => {}
             RunOrder::Drop => {
                 run(connection, DROP, (number(account), known.handler, one.number, millis(piece.now)))?;
             }
         }
         runs += 1;
     }
-    if let (RunOrder::Drop, true, Some(last)) = (order, is_everything(scope), looked.last()) {
+    if let (RunOrder::Drop, true, Some(last)) = (order, scope.is_everything(), looked.last()) {
         let sql = "update handler set cursor = ?3 where account = ?1 and handler = ?2 and cursor < ?3";
         run(connection, sql, (number(account), known.handler, last.number))?;
     }
     Ok(Ordered { runs, next })
-}
-
-/// Whether an order changes, or counts, this message's run.
-fn is_concerned(one: &Looked, order: RunOrder, cursor: i64) -> bool {
-    let is_begun_or_passed = one.state.is_some() || one.number <= cursor;
-    match order {
-        RunOrder::Count | RunOrder::Rerun { .. } => is_begun_or_passed,
-        RunOrder::Drop | RunOrder::CountDrop => {
-            one.state.map_or(one.number > cursor, |state| state == WAITING || state == PARKED)
-        }
-    }
-}
-
-/// Whether a scope leaves out no message.
-fn is_everything(scope: &RunScope) -> bool {
-    let RunScope { handler: _, message, source, standing, from, to } = scope;
-    message.is_none() && source.is_none() && standing.is_none() && from.is_none() && to.is_none()
 }
 
 /// The next messages of a scope, in order, and where the piece after them begins.
@@ -144,7 +133,8 @@ fn look(
     let (from, to) = (scope.from.map(millis), scope.to.map(millis));
     let values = (number(known.account), known.handler, after, limit as i64, from, to, source, last);
     let looked = list(connection, &sql, values, |row: &Row<'_>| {
-        Ok(Looked { number: row.get(0)?, state: row.get(1)?, is_in_scope: row.get(2)? })
+        let standing = row.get::<_, Option<i64>>(1)?.map(standing_of).transpose()?;
+        Ok(Looked { number: row.get(0)?, standing, is_in_scope: row.get(2)? })
     })?;
     let has_more = looked.len() >= limit && scope.message.is_none();
     let next = looked.last().filter(|_| has_more).map(|last| last.number.unsigned_abs());

@@ -9,7 +9,7 @@ use store::{FailPoint, StoreError, StoreResult};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::{Cleaning, Isolation, Ran, Standing, Stats, Task, Write, same_again};
+use super::{Cleaning, Isolation, Ran, Standing, Stats, Task, Write};
 use crate::columns::{broken, run};
 use crate::open::BUSY_TIMEOUT;
 
@@ -99,7 +99,7 @@ impl WriterThread {
             self.note(started, batch.len());
         }
         for write in batch.drain(..) {
-            write.answer(outcome.as_ref().copied().map_err(same_again));
+            write.answer(outcome.as_ref().copied().map_err(StoreError::again));
         }
     }
 
@@ -186,7 +186,7 @@ impl WriterThread {
             Err(error) => {
                 // The log still has everything, so a full disk is no harm here; a failing one is.
                 if !matches!(error, StoreError::Unwritable(_)) {
-                    self.judge(&Err(same_again(&error)));
+                    self.judge(&Err(error.again()));
                 }
                 Err(error)
             }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use store::{Clock, Lanes, Lease, StoreError, StoreResult};
 use tokio::time::Instant;
 
+use crate::trouble::Trouble;
 use crate::{LEASE_FOR, RENEW_AFTER};
 
 /// After a store could not renew a lease.
@@ -44,13 +45,14 @@ pub(crate) struct Hold {
     confirmed: Moment,
     renewing: Option<(Moment, Renewing)>,
     tried_at: Option<Instant>,
-    is_troubled: bool,
+    trouble: Trouble,
 }
 
 impl Hold {
     /// The lane was claimed by what was asked at `asked`.
     pub(crate) fn new(lanes: Arc<dyn Lanes>, lease: Lease, asked: Moment) -> Hold {
-        Hold { lanes, lease, confirmed: asked, renewing: None, tried_at: None, is_troubled: false }
+        let trouble = Trouble::with("a lease could not be renewed yet").of(lease.endpoint);
+        Hold { lanes, lease, confirmed: asked, renewing: None, tried_at: None, trouble }
     }
 
     /// Nobody else can have the lane. Where this is doubtful, nothing new may be sent until the store has confirmed it.
@@ -79,14 +81,11 @@ impl Hold {
     /// twice does no harm.
     pub(crate) fn take_renewed(&mut self, renewed: StoreResult<()>) -> StoreResult<()> {
         let Some((asked, _)) = self.renewing.take() else { return Ok(()) };
-        match renewed {
-            Ok(()) => (self.confirmed, self.is_troubled) = (asked, false),
-            Err(StoreError::Fenced) => return Err(StoreError::Fenced),
-            Err(error) => {
-                if !std::mem::replace(&mut self.is_troubled, true) {
-                    tracing::warn!(endpoint = %self.lease.endpoint, %error, "a lease could not be renewed yet; trying again");
-                }
-            }
+        if let Err(StoreError::Fenced) = renewed {
+            return Err(StoreError::Fenced);
+        }
+        if self.trouble.heed(renewed).is_some() {
+            self.confirmed = asked;
         }
         Ok(())
     }

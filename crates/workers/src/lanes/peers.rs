@@ -9,6 +9,8 @@ use store::{Clock, NodeRecord, Nodes, Presence, StoreResult};
 use tokio::time::{Instant, sleep_until};
 use wire::NodeId;
 
+use crate::trouble::Trouble;
+
 /// A node tells of itself this often.
 pub const BEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// Who has not told of itself for so long is taken for gone: four beats in a row may be lost.
@@ -27,7 +29,7 @@ pub(super) struct Peers {
     beating: Option<Beating>,
     beat_at: Instant,
     heard_at: Instant,
-    is_troubled: bool,
+    trouble: Trouble,
 }
 
 /// What this node has just now.
@@ -52,7 +54,7 @@ impl Peers {
             beating: None,
             beat_at: now,
             heard_at: now,
-            is_troubled: false,
+            trouble: Trouble::with("the other nodes could not be heard of"),
         }
     }
 
@@ -84,21 +86,13 @@ impl Peers {
     }
 
     fn hear(&mut self, heard: StoreResult<Vec<NodeRecord>>, now: Now) -> usize {
-        match heard {
-            Ok(living) => {
-                (self.heard_at, self.is_troubled) = (Instant::now(), false);
-                let others = living.into_iter().map(|record| record.presence);
-                let others = others.filter(|other| other.node != self.presence.node);
-                // Those that take no lanes have no part of them either.
-                self.spread.beat(self.own(now), others.filter_map(|other| other.load).collect()) as usize
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut self.is_troubled, true) {
-                    tracing::warn!(%error, "the other nodes could not be heard of; going on with the lanes there are");
-                }
-                0
-            }
-        }
+        // Without an answer it goes on with the lanes there are.
+        let Some(living) = self.trouble.heed(heard) else { return 0 };
+        self.heard_at = Instant::now();
+        let others = living.into_iter().map(|record| record.presence);
+        let others = others.filter(|other| other.node != self.presence.node);
+        // Those that take no lanes have no part of them either.
+        self.spread.beat(self.own(now), others.filter_map(|other| other.load).collect()) as usize
     }
 
     /// Tells the others that this node goes.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::intake::Intake;
 use super::tenure::{Tenure, Until};
 use super::{RunContext, RunHandler, is_stopped};
+use crate::trouble::Trouble;
 use crate::{LEASE_FOR, Turn};
 
 /// Another node that has the handler may go away, and hints are lost when a process dies.
@@ -25,7 +26,7 @@ pub(super) struct Runner {
     pub(super) stop: watch::Receiver<bool>,
     pub(super) health: Health,
     is_known: bool,
-    is_troubled: bool,
+    trouble: Trouble,
 }
 
 /// What is remembered of the handler's target from one lease to the next.
@@ -48,13 +49,13 @@ impl Runner {
             Health { started_at: Instant::now(), rest: Rest::default(), paces: Paces::new(&handler.rules.rates) };
         Runner {
             intake: Arc::new(Intake::new(context.clone(), handler.clone())),
+            trouble: Trouble::with("a handler could not be taken up").of(&handler.rules.name),
             context,
             handler,
             hint: Arc::new(Notify::new()),
             stop,
             health,
             is_known: false,
-            is_troubled: false,
         }
     }
 
@@ -103,24 +104,18 @@ impl Runner {
         let claimed = store.claim_handler(account, self.name(), self.context.node, now, LEASE_FOR).await?;
         let Some(lease) = claimed else { return Ok(Turn::Idle) };
         FailPoint::RunAfterClaim.pass();
-        self.is_troubled = false;
+        self.trouble.end();
         Tenure::begin(self, lease, asked_at).work(until).await
     }
 
     /// Tells of a trouble once, until it is over.
     fn heed(&mut self, turn: StoreResult<Turn>) -> Turn {
         match turn {
-            Ok(turn) => turn,
             Err(StoreError::Fenced) => {
                 tracing::warn!(handler = self.name(), "another node has the handler; what was in flight is left to it");
                 Turn::Idle
             }
-            Err(error) => {
-                if !std::mem::replace(&mut self.is_troubled, true) {
-                    tracing::error!(handler = self.name(), %error, "a handler could not be taken up; trying again");
-                }
-                Turn::Idle
-            }
+            other => self.trouble.heed(other).unwrap_or(Turn::Idle),
         }
     }
 }

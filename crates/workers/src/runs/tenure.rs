@@ -17,6 +17,7 @@ use super::is_stopped;
 use super::ledger::Ledger;
 use super::runner::{POLL_INTERVAL, Runner};
 use super::term::{SURE_FOR, Term};
+use crate::trouble::Trouble;
 use crate::{LEASE_FOR, Turn};
 
 /// Outcomes that may wait for the disk. Beyond it nothing begins: a bound on what a crash repeats.
@@ -58,12 +59,15 @@ pub(super) struct Tenure<'r> {
     /// When what is in flight is left.
     leave_at: Option<Instant>,
     has_worked: bool,
-    is_troubled: bool,
+    of_reading: Trouble,
+    of_renewing: Trouble,
 }
 
 impl<'r> Tenure<'r> {
     /// The handler was claimed by what was asked at `asked_at`.
     pub(super) fn begin(runner: &'r mut Runner, lease: HandlerLease, asked_at: Instant) -> Tenure<'r> {
+        let of_reading = Trouble::with("messages could not be read yet").of(runner.name());
+        let of_renewing = Trouble::with("the lease of a handler could not be renewed yet").of(runner.name());
         Tenure {
             runner,
             hand: Hand::new(lease.cursor),
@@ -79,7 +83,8 @@ impl<'r> Tenure<'r> {
             is_stopping: false,
             leave_at: None,
             has_worked: false,
-            is_troubled: false,
+            of_reading,
+            of_renewing,
         }
     }
 
@@ -286,16 +291,13 @@ impl<'r> Tenure<'r> {
 
     fn take_in(&mut self, page: StoreResult<Page>) -> StoreResult<()> {
         self.reading = None;
-        let page = match page {
-            Ok(page) => page,
-            Err(StoreError::Fenced) => return Err(StoreError::Fenced),
-            Err(error) => {
-                self.look_at = Instant::now() + AGAIN_AFTER;
-                self.note_trouble(&error, "messages could not be read yet");
-                return Ok(());
-            }
+        if let Err(StoreError::Fenced) = page {
+            return Err(StoreError::Fenced);
+        }
+        let Some(page) = self.of_reading.heed(page) else {
+            self.look_at = Instant::now() + AGAIN_AFTER;
+            return Ok(());
         };
-        self.is_troubled = false;
         self.has_worked |= !page.found.is_empty();
         self.look_at = if page.found.is_empty() { self.looked_at + POLL_INTERVAL } else { Instant::now() };
         for (subject, newest) in page.newest {
@@ -325,24 +327,17 @@ impl<'r> Tenure<'r> {
 
     fn take_renewed(&mut self, renewed: StoreResult<()>) -> StoreResult<()> {
         let Some((asked_at, _)) = self.renewing.take() else { return Ok(()) };
-        match renewed {
-            Ok(()) => {
+        if let Err(StoreError::Fenced) = renewed {
+            return Err(StoreError::Fenced);
+        }
+        self.renew_at = match self.of_renewing.heed(renewed) {
+            Some(()) => {
                 self.term.renew(asked_at);
-                self.renew_at = asked_at + LEASE_FOR / 3;
+                asked_at + LEASE_FOR / 3
             }
-            Err(StoreError::Fenced) => return Err(StoreError::Fenced),
-            Err(error) => {
-                self.renew_at = Instant::now() + AGAIN_AFTER;
-                self.note_trouble(&error, "the lease could not be renewed yet");
-            }
-        }
+            None => Instant::now() + AGAIN_AFTER,
+        };
         Ok(())
-    }
-
-    fn note_trouble(&mut self, error: &StoreError, what: &str) {
-        if !std::mem::replace(&mut self.is_troubled, true) {
-            tracing::error!(handler = self.runner.name(), %error, "{what}; trying again");
-        }
     }
 }
 

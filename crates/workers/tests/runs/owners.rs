@@ -7,13 +7,11 @@ use std::time::Duration;
 use store::Clock;
 use tokio::time::{Instant, sleep};
 use wire::NodeId;
-use workers::Turn;
+use workers::{LEASE_FOR, Turn};
 
 use crate::deeds::{Deed, Deeds};
 use crate::simulation::faulty::{Faults, FaultyRuns};
 use crate::world::World;
-
-const LEASE: Duration = Duration::from_secs(30);
 
 fn slow(seconds: u64) -> Arc<Deeds> {
     Deeds::new(move |_, _| Deed::Take(Duration::from_secs(seconds)))
@@ -25,12 +23,12 @@ async fn while_another_node_has_the_handler_nothing_is_done() {
     let mut world = World::with(&deeds);
     world.turn().await;
     let other = NodeId::from_bytes([2; 16]);
-    let claimed = world.store.tables().claim("crm", other, world.clock.now(), LEASE);
+    let claimed = world.store.tables().claim("crm", other, world.clock.now(), LEASE_FOR);
     assert!(claimed.is_some(), "a turn gives the handler back");
     world.accept("a message");
     assert_eq!(world.turn().await, Turn::Idle);
     assert_eq!(deeds.begun(), []);
-    tokio::time::advance(LEASE).await;
+    tokio::time::advance(LEASE_FOR).await;
     assert_eq!(world.turn().await, Turn::Worked);
 }
 
@@ -43,7 +41,7 @@ async fn a_run_longer_than_a_lease_keeps_the_handler() {
     for _ in 0..9 {
         sleep(Duration::from_secs(10)).await;
         let other = NodeId::from_bytes([2; 16]);
-        assert_eq!(world.store.tables().claim("crm", other, world.clock.now(), LEASE), None);
+        assert_eq!(world.store.tables().claim("crm", other, world.clock.now(), LEASE_FOR), None);
     }
     sleep(Duration::from_secs(11)).await;
     assert_eq!(world.standings(), ["done"]);
@@ -58,8 +56,8 @@ async fn who_has_lost_the_handler_leaves_what_was_in_flight_and_writes_nothing()
     let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
     sleep(Duration::from_secs(5)).await;
     // As if this process had been asleep for longer than its lease.
-    let (later, other) = (world.clock.now() + LEASE * 2, NodeId::from_bytes([2; 16]));
-    assert!(world.store.tables().claim("crm", other, later, LEASE * 10).is_some());
+    let (later, other) = (world.clock.now() + LEASE_FOR * 2, NodeId::from_bytes([2; 16]));
+    assert!(world.store.tables().claim("crm", other, later, LEASE_FOR * 10).is_some());
     sleep(Duration::from_secs(60)).await;
     assert_eq!(deeds.done().len(), 0, "it was ended when the lease could not be renewed");
     assert_eq!(world.standings(), ["none"]);
@@ -209,10 +207,10 @@ async fn a_process_that_was_stopped_for_longer_than_its_lease_asks_before_it_doe
     let running = tokio::spawn(world.supervisor().run(Duration::ZERO));
     sleep(Duration::from_secs(5)).await;
     let begun = deeds.begun().len();
-    let (later, other) = (world.clock.now() + LEASE * 2, NodeId::from_bytes([2; 16]));
-    assert!(world.store.tables().claim("crm", other, later, LEASE * 10).is_some(), "its time will be over");
+    let (later, other) = (world.clock.now() + LEASE_FOR * 2, NodeId::from_bytes([2; 16]));
+    assert!(world.store.tables().claim("crm", other, later, LEASE_FOR * 10).is_some(), "its time will be over");
     // Time goes on, and the process does not: whatever it waits for comes at once when it is woken.
-    tokio::time::advance(LEASE * 2).await;
+    tokio::time::advance(LEASE_FOR * 2).await;
     sleep(Duration::from_secs(60)).await;
     assert_eq!((deeds.begun().len(), deeds.done().len()), (begun, 0), "nothing more, and what was in flight was left");
     assert!(world.standings().iter().all(|standing| *standing == "none"));
@@ -237,7 +235,7 @@ async fn what_is_in_flight_ends_before_another_may_begin_it_and_is_done_again_un
     faults.refuse_writes(true);
     let other = NodeId::from_bytes([2; 16]);
     while deeds.under_way() > 0 {
-        let claimed = world.store.tables().claim("crm", other, world.clock.now(), LEASE);
+        let claimed = world.store.tables().claim("crm", other, world.clock.now(), LEASE_FOR);
         assert_eq!(claimed, None, "both would be at it");
         sleep(Duration::from_millis(100)).await;
     }
@@ -266,6 +264,6 @@ async fn a_handler_whose_node_died_is_taken_over_when_its_lease_is_over() {
         sleep(Duration::from_millis(100)).await;
     }
     let taken = died_at.elapsed();
-    assert!(taken <= LEASE + Duration::from_secs(2), "{taken:?}");
+    assert!(taken <= LEASE_FOR + Duration::from_secs(2), "{taken:?}");
     running.abort();
 }
