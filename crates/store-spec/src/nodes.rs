@@ -15,7 +15,7 @@ pub async fn a_node_that_is_seen_is_among_the_living<S: Store>(mut world: World<
     assert_eq!(world.store.nodes().await?, []);
     let first = see(&world, node(1, 3)).await?;
     let expected = NodeRecord { presence: node(1, 3), started_at: world.now(), seen_at: world.now() };
-    assert_eq!(first, [expected.clone()]);
+    assert_eq!(first, std::slice::from_ref(&expected));
 
     world.pass(A_SECOND);
     let both = see(&world, node(0, 7)).await?;
