@@ -26,8 +26,8 @@ pub(crate) fn next_due(now: &str) -> String {
     )
 }
 
-/// Waits for lanes where others hold them, and holds them until the transaction ends, in the order of their keys: whoever changes anything of a lane that its owner may
-/// be committing to (fan-outs, rows of deliveries) does this first.
+/// Waits for lanes that others hold, and holds them until the transaction ends, in the order of their keys: whoever changes
+/// anything of a lane that its owner may be committing to (fan-outs, rows of deliveries) does this first.
 pub(crate) async fn wait_for_lanes(session: &Session, account: AccountId, endpoints: &[EndpointId]) -> StoreResult<()> {
     let sql = "select count(*) from (
                    select from lane where account = $1 and endpoint = any($2) order by endpoint for no key update
