@@ -152,11 +152,8 @@ impl PostgresStore {
 /// Decides what is worth a line.
 fn findings(facts: &Facts) -> Vec<Finding> {
     let decide = [of_commits, of_disk, of_clocks, of_version, of_connections, of_locks];
-    let warnings = decide
-        .into_iter()
-        .map(|decide| decide(facts))
-        .flatten()
-        .map(|text| Finding { severity: Severity::Warning, text });
+    let warnings =
+        decide.into_iter().filter_map(|decide| decide(facts)).map(|text| Finding { severity: Severity::Warning, text });
     warnings.chain(of_standbys(facts)).collect()
 }
 
