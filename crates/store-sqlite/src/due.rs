@@ -70,6 +70,7 @@ pub(crate) fn void_leases(connection: &Connection) -> rusqlite::Result<()> {
         );
         connection.execute(&sql, [])?;
     }
-    connection.execute("delete from node", [])?;
+    // With a condition, so that nothing is written where there is nothing.
+    connection.execute("delete from node where node is not null", [])?;
     Ok(())
 }
