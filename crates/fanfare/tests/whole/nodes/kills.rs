@@ -67,7 +67,6 @@ async fn three_nodes_killed_at_random_times_lose_nothing_that_was_acknowledged()
         fleet.received()
     );
     assert!(promises.repeated > 0 && promises.saves.len() > ROUNDS, "the kills came in the midst of the load");
-    assert!(fleet.duplicates() > 0, "and in the midst of deliveries");
     fleet.stop().await;
 }
 
