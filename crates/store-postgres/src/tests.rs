@@ -2,6 +2,7 @@
 //! `TEST_DATABASE_URL` names (scripts/with-postgres starts one), and say so where there is none.
 
 mod accepting;
+mod aligning;
 mod audience;
 mod concurrency;
 mod contract;
