@@ -7,6 +7,7 @@ mod audience;
 mod concurrency;
 mod contract;
 mod copying;
+mod crossing;
 mod leasing;
 mod letting_go;
 mod lossy;
