@@ -352,6 +352,7 @@ macro_rules! suite {
                 an_ended_log_goes_and_its_counts_stay_as_long_as_its_event,
                 what_is_pending_is_never_let_go,
                 an_outcome_is_kept_from_its_own_time_on,
+                who_left_is_kept_for_an_audience_whose_node_had_another_clock,
                 old_versions_memberships_and_erasures_go,
                 keys_are_let_go_when_many_of_them_no_longer_count,
             ]
