@@ -324,6 +324,7 @@ macro_rules! suite {
             [
                 an_agenda_reads_back_and_an_older_word_changes_nothing,
                 a_calendar_has_one_address_that_shows_it,
+                agendas_are_kept_under_names_of_any_length,
                 who_is_erased_has_no_agenda_and_no_calendar,
                 what_was_under_way_when_somebody_was_erased_leaves_no_agenda,
             ]
