@@ -128,11 +128,8 @@ async fn accept_crossed(pool: &Pool, waiting: Vec<Waiting>) -> Vec<StoreResult<A
     let accept = async |(places, waiting): (Vec<usize>, Vec<Waiting>)| {
         places.into_iter().zip(accept_all(pool, waiting, Crossing::Wait).await).collect::<Vec<_>>()
     };
-    let mut answers: Vec<_> = stream::iter(accounts.into_values())
-        .map(accept)
-        .buffer_unordered(WAITED_FOR_MAX)
-        .concat()
-        .await;
+    let mut answers: Vec<_> =
+        stream::iter(accounts.into_values()).map(accept).buffer_unordered(WAITED_FOR_MAX).concat().await;
     debug_assert_eq!(answers.len(), total);
     answers.sort_unstable_by_key(|(nth, _)| *nth);
     answers.into_iter().map(|(_, answer)| answer).collect()

@@ -28,7 +28,8 @@ async fn an_account_whose_counter_is_held_holds_up_no_other() -> StoreResult<()>
     // Asked for at once, they are of one batch; the free account has counted nothing yet.
     let waiting = Box::pin(world.store.accept(held_up.message("msg_2", "{}", world.now())));
     let accepted = Box::pin(world.store.accept(sender.message("msg_2", "{}", world.now())));
-    let Either::Right((accepted, waiting)) = timeout(SOON, select(waiting, accepted)).await.expect("one of them") else {
+    let Either::Right((accepted, waiting)) = timeout(SOON, select(waiting, accepted)).await.expect("one of them")
+    else {
         panic!("nobody has let go of the counter");
     };
     assert_eq!(accepted?, Acceptance::Stored(1));
