@@ -65,7 +65,7 @@ pub(crate) struct Accepting {
 enum Answer {
     Accepted(Acceptance),
     /// Another holds the counter of its account.
-    PassedOver(Waiting),
+    PassedOver(Box<Waiting>),
 }
 
 /// What to do about a counter that another holds.
@@ -107,7 +107,7 @@ impl Accepting {
         let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| StoreError::Busy(WAITING_MAX))?;
         let waiting = match self.gathering.ask_or_refuse(Waiting { message, window, _room: room }).await? {
             Answer::Accepted(acceptance) => return Ok(acceptance),
-            Answer::PassedOver(waiting) => waiting,
+            Answer::PassedOver(waiting) => *waiting,
         };
         match self.crossed.ask_or_refuse(waiting).await? {
             Answer::Accepted(acceptance) => Ok(acceptance),
@@ -139,7 +139,7 @@ async fn accept_crossed(pool: &Pool, waiting: Vec<Waiting>) -> Vec<StoreResult<A
 async fn accept_all(pool: &Pool, waiting: Vec<Waiting>, crossing: Crossing) -> Vec<StoreResult<Answer>> {
     let accepted = accept_pieces(pool, &waiting, crossing).await;
     let answer = |(accepted, waiting): (StoreResult<Option<Acceptance>>, Waiting)| {
-        Ok(accepted?.map_or(Answer::PassedOver(waiting), Answer::Accepted))
+        Ok(accepted?.map_or_else(|| Answer::PassedOver(Box::new(waiting)), Answer::Accepted))
     };
     accepted.into_iter().zip(waiting).map(answer).collect()
 }

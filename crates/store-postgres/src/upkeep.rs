@@ -85,12 +85,10 @@ impl PostgresStore {
     /// The database's time; `None` where a test tells it. What is gone does not come back, so that it has to be old by this
     /// clock too: that of one node may be wrong by months.
     async fn database_now(&self, session: &Session) -> StoreResult<Option<Timestamp>> {
-        match self.lease_clock {
-            LeaseClock::Database => {
-                find(session, &format!("select {DATABASE_NOW}"), values![], |row| row.moment(0)).await
-            }
-            LeaseClock::Caller => Ok(None),
+        if self.lease_clock != LeaseClock::Database {
+            return Ok(None);
         }
+        find(session, &format!("select {DATABASE_NOW}"), values![], |row| row.moment(0)).await
     }
 
     /// What an account keeps at least.

@@ -246,7 +246,8 @@ async fn an_attempt_that_ends_after_its_fan_out_was_let_go_of_fails_no_settlemen
         settle(&busy.world.store, of_kept, busy.report(kept).retrying(place(1), 1, due)),
     )
     .await;
-    (late?, other?);
+    late?;
+    other?;
     let rows = client.query("select fan_out from exception", &[]).await.unwrap();
     let rows: Vec<&[u8]> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(rows, [kept.as_bytes().as_slice()]);
