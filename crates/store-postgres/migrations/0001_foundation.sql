@@ -152,6 +152,7 @@ create table event (
 -- Payloads are read once for each lane that opens them, and compressing them takes longer than reading them.
 alter table event alter column series_part set storage external;
 create index event_by_age on event (account, created_at); -- pruning
+create index event_by_revision on event (account, revision); -- which members an audience may still need
 
 create table endpoint (
     account bigint not null references account,

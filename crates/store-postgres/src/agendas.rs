@@ -34,11 +34,11 @@ pub(crate) const FORGET_CALENDARS: &str = "delete from calendar where account = 
 #[async_trait]
 impl Agendas for PostgresStore {
     async fn agendas(&self, account: AccountId, handler: &str, person: &str) -> StoreResult<Vec<Agenda>> {
-        of_person(&self.session().await?, account, handler, &storable(person)).await
+        of_person(&self.session().await?, account, handler, &key_of(person)).await
     }
 
     async fn series_agenda(&self, account: AccountId, handler: &str, series: &str) -> StoreResult<Option<Agenda>> {
-        of_series(&self.session().await?, account, handler, &storable(series)).await
+        of_series(&self.session().await?, account, handler, &key_of(series)).await
     }
 
     async fn keep_agendas(&self, account: AccountId, handler: &str, agendas: Vec<Agenda>) -> StoreResult<()> {
@@ -50,8 +50,8 @@ impl Agendas for PostgresStore {
         let values = values![
             number(account),
             handler,
-            List(agendas.iter().map(|agenda| storable(&agenda.person)).collect()),
-            List(agendas.iter().map(|agenda| storable(&agenda.series)).collect()),
+            List(agendas.iter().map(|agenda| key_of(&agenda.person)).collect()),
+            List(agendas.iter().map(|agenda| key_of(&agenda.series)).collect()),
             List(agendas.iter().map(|agenda| saturated(agenda.version.0)).collect()),
             List(agendas.iter().map(|agenda| saturated(agenda.version.1)).collect()),
             List(agendas.iter().map(|agenda| storable(&agenda.entries)).collect()),
@@ -68,8 +68,8 @@ impl Agendas for PostgresStore {
         fresh: [u8; 20],
     ) -> StoreResult<[u8; 20]> {
         let (person, series) = match of {
-            CalendarOf::Person(person) => (storable(&person), String::new()),
-            CalendarOf::Series(series) => (String::new(), storable(&series)),
+            CalendarOf::Person(person) => (key_of(&person), String::new()),
+            CalendarOf::Series(series) => (String::new(), key_of(&series)),
         };
         let session = self.session().await?;
         let key = values![number(account), person, series, handler];
@@ -102,7 +102,7 @@ impl Agendas for PostgresStore {
 /// Forgets what a person has been told by messages up to `last`, in which address calendars are kept under. For a
 /// transaction that holds the account.
 pub(crate) async fn forget(session: &Session, account: AccountId, email: &str, last: i64) -> StoreResult<()> {
-    let person = email.to_lowercase();
+    let person = key_of(&email.to_lowercase());
     if person.is_empty() {
         return Ok(());
     }
@@ -125,6 +125,21 @@ fn read_agenda(row: &Row) -> StoreResult<Agenda> {
 
 fn read_token(row: &Row) -> StoreResult<[u8; 20]> {
     row.value::<&[u8]>(0)?.try_into().map_err(StoreError::broken)
+}
+
+/// Bytes of a name that agendas are kept under. Of each index row, three of them together, a page holds three.
+const KEY_MAX: usize = 512;
+
+/// A name as it is kept: of a longer one the beginning, and what tells it from others that begin alike. So it is already one.
+fn key_of(name: &str) -> String {
+    let name = storable(name);
+    if name.len() <= KEY_MAX {
+        return name;
+    }
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
+    let told_apart: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let beginning = &name[..name.floor_char_boundary(KEY_MAX - told_apart.len())];
+    format!("{beginning}{told_apart}")
 }
 
 /// Text of others as PostgreSQL takes it: it keeps no NUL, which a person's name or a program's last words may hold.

@@ -16,6 +16,9 @@ use crate::columns::{Columns, Id, LEASE_NOW, List, Value, find, list, lock_accou
 use crate::due::{reschedule_all, signal_all, wait_for_lanes};
 use crate::session::Session;
 
+/// Rows of a lane that one transaction may bring in line, however many lanes have some.
+const ROWS_OF_LANE_MIN: usize = 16;
+
 /// Lanes of any accounts.
 pub(crate) type LaneKeys = BTreeSet<(AccountId, EndpointId)>;
 
@@ -142,7 +145,7 @@ pub(crate) async fn inform(
         reschedule_all(session, account, &touched, now).await?;
     }
     let fan_outs = endpoints.iter().map(|(_, changed)| changed).sum();
-    Ok(Steered { fan_outs, is_more: !aligned.is_empty() && is_any_out_of_line(session, &lanes).await? })
+    Ok(Steered { fan_outs, is_more: !aligned.is_empty() && !out_of_line(session, &lanes).await?.is_empty() })
 }
 
 /// Ends the fan-outs that a newer version of a series leaves behind: of older versions to endpoints that want only the
@@ -182,52 +185,62 @@ pub(crate) fn supersede_sql() -> String {
     )
 }
 
-/// The fan-outs of each of `lane` that do not agree with their rows: the condition is that of an index, which is asked for
-/// each lane.
-const OUT_OF_LINE: &str = "lateral (
-        select f.fan_out, f.state from fan_out as f
-        where f.account = lane.account and f.endpoint = lane.endpoint
-        and ((f.state in ('running', 'swept') and f.held > 0) or (f.state = 'paused' and f.retrying > 0)
-        or (f.state in ('superseded', 'skipped') and f.retrying + f.held > 0)) offset 0) as f";
+/// Whether the fan-out `f` does not agree with its rows: the condition of an index.
+pub(crate) const IS_OUT_OF_LINE: &str = "((f.state in ('running', 'swept') and f.held > 0)
+        or (f.state = 'paused' and f.retrying > 0)
+        or (f.state in ('superseded', 'skipped') and f.retrying + f.held > 0))";
 
+/// Those of $1 and $2 of which a fan-out does not agree with its rows; the index is asked for each lane.
 pub(crate) fn out_of_line_sql() -> String {
     format!(
-        "select 1 from unnest($1::bigint[], $2::bytea[]) as lane (account, endpoint) cross join {OUT_OF_LINE} limit 1"
+        "select lane.account, lane.endpoint from unnest($1::bigint[], $2::bytea[]) as lane (account, endpoint)
+         cross join lateral (
+             select f.fan_out from fan_out as f
+             where f.account = lane.account and f.endpoint = lane.endpoint and {IS_OUT_OF_LINE} limit 1) as f"
     )
 }
 
-async fn is_any_out_of_line(session: &Session, lanes: &LaneKeys) -> StoreResult<bool> {
+async fn out_of_line(session: &Session, lanes: &LaneKeys) -> StoreResult<LaneKeys> {
     let (accounts, endpoints) = columns_of(lanes);
-    Ok(find(session, &out_of_line_sql(), values![accounts, endpoints], |_| Ok(())).await?.is_some())
+    let found = list(session, &out_of_line_sql(), values![accounts, endpoints], read_lane).await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Brings rows of lanes, which are held, in line with the states of their fan-outs, as many as one transaction may. Says
 /// which lanes had any. `now` is the store's `lease_now`.
 pub(crate) async fn align(session: &Session, lanes: &LaneKeys, now: Option<i64>) -> StoreResult<LaneKeys> {
     // Mostly there is nothing to do, and to find that out costs less than an update of no rows, with its trigger.
-    if !is_any_out_of_line(session, lanes).await? {
-        return Ok(LaneKeys::new());
+    let off = out_of_line(session, lanes).await?;
+    if off.is_empty() {
+        return Ok(off);
     }
-    let (accounts, endpoints) = columns_of(lanes);
-    let room = ROWS_ALIGNED_MAX as i64;
-    let read = |row: &Row| Ok((row.account(0)?, row.id(1)?));
-    let aligned = list(session, &align_sql(), values![now, accounts, endpoints, room], read).await?;
+    // Shared out, so that nobody's rows wait for those of others.
+    let room = (ROWS_ALIGNED_MAX / off.len()).max(ROWS_OF_LANE_MIN) as i64;
+    let (accounts, endpoints) = columns_of(&off);
+    let aligned = list(session, &align_sql(), values![now, accounts, endpoints, room], read_lane).await?;
     session.note_changes(aligned.len() as u64);
     Ok(aligned.into_iter().collect())
 }
 
+fn read_lane(row: &Row) -> StoreResult<(AccountId, EndpointId)> {
+    Ok((row.account(0)?, row.id(1)?))
+}
+
+/// At most $4 rows of each lane.
 pub(crate) fn align_sql() -> String {
     // Of what ends, the attempt to come does not: what is left is the number of those made.
     format!(
-        "with off as materialized (
-             select lane.account, f.fan_out, case
-                 when f.state in ('running', 'swept') then 'retrying' when f.state = 'paused' then 'held'
-                 else f.state end as becomes
-             from unnest($2::bigint[], $3::bytea[]) as lane (account, endpoint) cross join {OUT_OF_LINE} limit $4),
-         those as materialized (
-             select x.account, x.fan_out, x.participant, off.becomes from off
-             join exception as x on x.account = off.account and x.fan_out = off.fan_out
-             and x.state in ('retrying', 'held') and x.state <> off.becomes limit $4)
+        "with those as materialized (
+             select x.account, x.fan_out, x.participant, x.becomes
+             from unnest($2::bigint[], $3::bytea[]) as lane (account, endpoint) cross join lateral (
+                 select x.account, x.fan_out, x.participant, off.becomes
+                 from (select f.account, f.fan_out, case
+                           when f.state in ('running', 'swept') then 'retrying' when f.state = 'paused' then 'held'
+                           else f.state end as becomes
+                       from fan_out as f
+                       where f.account = lane.account and f.endpoint = lane.endpoint and {IS_OUT_OF_LINE} limit $4) as off
+                 join exception as x on x.account = off.account and x.fan_out = off.fan_out
+                 and x.state in ('retrying', 'held') and x.state <> off.becomes limit $4) as x)
          update exception as x set state = those.becomes,
              due_at = case when those.becomes = 'retrying' then {LEASE_NOW} end,
              attempt = x.attempt - case when those.becomes in ('retrying', 'held') then 0 else 1 end

@@ -116,7 +116,8 @@ pub(crate) const DATABASE_NOW: &str = database_now!();
 pub(crate) fn broken(error: &tokio_postgres::Error) -> StoreError {
     let Some(told) = error.as_db_error() else { return unreachable(error) };
     let code = told.code();
-    if *code == SqlState::FOREIGN_KEY_VIOLATION && told.constraint().is_some_and(|name| name.contains("account")) {
+    if *code == SqlState::FOREIGN_KEY_VIOLATION && told.constraint().is_some_and(|name| name.ends_with("_account_fkey"))
+    {
         return StoreError::Missing("the account");
     }
     if *code == SqlState::UNIQUE_VIOLATION {

@@ -6,17 +6,23 @@
 //! come to be seen, and of two nodes that are brought the same message the second finds what the first has kept.
 
 mod batch;
+mod writing;
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
 use receiver::Verified;
 use store::{Acceptance, DedupeWindow, StoreError, StoreResult};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_postgres::Row;
+use wire::AccountId;
 
 use crate::columns::{Columns, List, list, run, values};
-use crate::gather::Gathering;
+use crate::gather::{Answers, Gathering};
 use crate::session::{Pool, Session};
 use batch::{Batch, Newest, Slot};
+use writing::write;
 
 /// Messages in one transaction. More of them would only make the first ones wait.
 const BATCH_MAX: usize = 512;
@@ -29,6 +35,10 @@ const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 const HOLD: &str = "select account, newest from message_counter where account = any($1) order by account
     for no key update";
+/// Those that nobody else holds: another node that is stopped at a wrong moment may hold one for long.
+const HOLD_FREE: &str = "select account, newest from message_counter where account = any($1) order by account
+    for no key update skip locked";
+const COUNTING: &str = "select account from message_counter where account = any($1)";
 const BEGIN_COUNTING: &str = "insert into message_counter (account, newest)
     select account, 0 from unnest($1::bigint[]) as of (account) order by account on conflict do nothing";
 /// Each slot is looked up by itself, however few rows the planner takes the tables to have.
@@ -39,25 +49,30 @@ pub(crate) const SEEN: &str =
         where s.account = asked.account and s.fingerprint = asked.fingerprint limit 1) as seen
     cross join lateral (select * from message as m
         where m.account = asked.account and m.number = seen.number limit 1) as m";
-const KEEP: &str = "insert into message (account, number, source, dedupe_key, digest, message_id, headers, received_at,
-                                         fan_out, fan_out_index, fan_out_total, body)
-    select * from unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::text[], $7::text[],
-                         $8::bigint[], $9::bytea[], $10::bigint[], $11::bigint[], $12::bytea[])";
-const TAKE_SLOTS: &str = "insert into message_seen (account, fingerprint, number)
-    select * from unnest($1::bigint[], $2::bigint[], $3::bigint[])
-    on conflict (account, fingerprint) do update set number = excluded.number";
-const NOTE_DUPLICATES: &str = "insert into message_duplicate as known (account, number, copies, conflicts, last_at)
-    select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-    on conflict (account, number) do update
-    set copies = known.copies + excluded.copies, conflicts = known.conflicts + excluded.conflicts,
-        last_at = excluded.last_at";
-const COUNT_ON: &str = "update message_counter as counter set newest = counted.newest
-    from unnest($1::bigint[], $2::bigint[]) as counted (account, newest) where counter.account = counted.account";
+/// Accounts whose counters are waited for at once, each on a connection.
+const WAITED_FOR_MAX: usize = 2;
 
 /// The way into the inbox: messages wait here for the transaction that keeps them.
 pub(crate) struct Accepting {
-    gathering: Gathering<Waiting, Acceptance>,
+    gathering: Gathering<Waiting, Answer>,
+    /// Of accounts whose counters others hold just now, which are waited for: each by itself, so that one that is held for
+    /// long holds up no other for longer than `HELD_FOR`.
+    crossed: Gathering<Waiting, Answer>,
     room: Arc<Semaphore>,
+}
+
+/// What becomes of a message in a transaction.
+enum Answer {
+    Accepted(Acceptance),
+    /// Another holds the counter of its account.
+    PassedOver(Box<Waiting>),
+}
+
+/// What to do about a counter that another holds.
+#[derive(Clone, Copy)]
+enum Crossing {
+    Pass,
+    Wait,
 }
 
 /// A message that waits, and the room that it takes.
@@ -69,36 +84,78 @@ struct Waiting {
 
 impl Accepting {
     pub(crate) fn new(pool: Pool) -> Accepting {
-        let write = move |batch| {
+        let own = pool.clone();
+        let write = move |batch| -> Answers<Answer> {
             let pool = pool.clone();
-            let answers: crate::gather::Answers<Acceptance> =
-                Box::pin(async move { Ok(accept_all(&pool, batch).await) });
-            answers
+            Box::pin(async move { Ok(accept_all(&pool, batch, Crossing::Pass).await) })
         };
-        let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
-        Accepting { gathering: Gathering::new(BATCH_MAX, WAITING_MAX, write), room }
+        let write_crossed = move |batch| -> Answers<Answer> {
+            let pool = own.clone();
+            Box::pin(async move { Ok(accept_crossed(&pool, batch).await) })
+        };
+        Accepting {
+            gathering: Gathering::new(BATCH_MAX, WAITING_MAX, write),
+            crossed: Gathering::new(BATCH_MAX, WAITING_MAX, write_crossed),
+            room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
+        }
     }
 
-    /// Keeps a message, or counts it as a copy of the one it repeats. `Busy` where too many wait.
+    /// Keeps a message, or counts it as a copy of the one it repeats. `Busy` where too many wait, or another holds the counter
+    /// of its account for long.
     pub(crate) async fn accept(&self, message: Verified, window: DedupeWindow) -> StoreResult<Acceptance> {
         let bytes = u32::try_from(message.body().len()).unwrap_or(u32::MAX);
         let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| StoreError::Busy(WAITING_MAX))?;
-        self.gathering.ask_or_refuse(Waiting { message, window, _room: room }).await
+        let waiting = match self.gathering.ask_or_refuse(Waiting { message, window, _room: room }).await? {
+            Answer::Accepted(acceptance) => return Ok(acceptance),
+            Answer::PassedOver(waiting) => *waiting,
+        };
+        match self.crossed.ask_or_refuse(waiting).await? {
+            Answer::Accepted(acceptance) => Ok(acceptance),
+            Answer::PassedOver(_) => Err(StoreError::Busy(0)),
+        }
     }
 }
 
+/// Accepts messages whose counters others hold: account by account, a few at a time. The answers are in their order.
+async fn accept_crossed(pool: &Pool, waiting: Vec<Waiting>) -> Vec<StoreResult<Answer>> {
+    let total = waiting.len();
+    let mut accounts: BTreeMap<AccountId, (Vec<usize>, Vec<Waiting>)> = BTreeMap::new();
+    for (nth, one) in waiting.into_iter().enumerate() {
+        let of_account = accounts.entry(one.message.account()).or_default();
+        of_account.0.push(nth);
+        of_account.1.push(one);
+    }
+    let accept = async |(places, waiting): (Vec<usize>, Vec<Waiting>)| {
+        places.into_iter().zip(accept_all(pool, waiting, Crossing::Wait).await).collect::<Vec<_>>()
+    };
+    let mut answers: Vec<_> =
+        stream::iter(accounts.into_values()).map(accept).buffer_unordered(WAITED_FOR_MAX).concat().await;
+    debug_assert_eq!(answers.len(), total);
+    answers.sort_unstable_by_key(|(nth, _)| *nth);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
 /// Accepts what waits, a transaction for as many as fit one. The answers are in its order.
-async fn accept_all(pool: &Pool, waiting: Vec<Waiting>) -> Vec<StoreResult<Acceptance>> {
+async fn accept_all(pool: &Pool, waiting: Vec<Waiting>, crossing: Crossing) -> Vec<StoreResult<Answer>> {
+    let accepted = accept_pieces(pool, &waiting, crossing).await;
+    let answer = |(accepted, waiting): (StoreResult<Option<Acceptance>>, Waiting)| {
+        Ok(accepted?.map_or_else(|| Answer::PassedOver(Box::new(waiting)), Answer::Accepted))
+    };
+    accepted.into_iter().zip(waiting).map(answer).collect()
+}
+
+/// Accepts these; nothing comes of those that are passed over.
+async fn accept_pieces(pool: &Pool, waiting: &[Waiting], crossing: Crossing) -> Vec<StoreResult<Option<Acceptance>>> {
     let mut answers = Vec::with_capacity(waiting.len());
-    let mut rest = &waiting[..];
+    let mut rest = waiting;
     while !rest.is_empty() {
         let (piece, others) = rest.split_at(first_piece(rest));
         rest = others;
-        match accept(pool, piece).await {
+        match accept(pool, piece, crossing).await {
             Ok(accepted) => answers.extend(accepted.into_iter().map(Ok)),
             Err(error) if piece.len() > 1 && may_be_of_one(&error) => {
                 for one in piece.chunks(1) {
-                    answers.push(accept(pool, one).await.and_then(only));
+                    answers.push(accept(pool, one, crossing).await.and_then(only));
                 }
             }
             Err(error) if may_be_of_one(&error) => answers.push(Err(error)),
@@ -135,20 +192,27 @@ fn may_be_of_one(error: &StoreError) -> bool {
     }
 }
 
-fn only(mut accepted: Vec<Acceptance>) -> StoreResult<Acceptance> {
+fn only(mut accepted: Vec<Option<Acceptance>>) -> StoreResult<Option<Acceptance>> {
     accepted.pop().ok_or_else(|| StoreError::broken("a message that was accepted got no answer"))
 }
 
-/// Accepts these in one transaction, or none of them.
-async fn accept(pool: &Pool, waiting: &[Waiting]) -> StoreResult<Vec<Acceptance>> {
-    let messages: Vec<(&Verified, DedupeWindow)> = waiting.iter().map(|one| (&one.message, one.window)).collect();
-    let slots: Vec<Slot> = messages.iter().map(|(message, _)| Slot::of(message)).collect();
-    let (session, counters) = hold_counters(pool, &slots).await?;
+/// Accepts these in one transaction, or none of them; but for those whose counters are passed over.
+async fn accept(pool: &Pool, waiting: &[Waiting], crossing: Crossing) -> StoreResult<Vec<Option<Acceptance>>> {
+    let asked: Vec<Slot> = waiting.iter().map(|one| Slot::of(&one.message)).collect();
+    let (session, counters) = hold_counters(pool, &asked, crossing).await?;
+    let held: HashSet<i64> = counters.iter().map(|(account, _)| *account).collect();
+    if held.is_empty() {
+        return Ok(asked.iter().map(|_| None).collect());
+    }
+    let slots: Vec<Slot> = asked.iter().filter(|slot| held.contains(&slot.account)).copied().collect();
     // Only now, so that whatever was kept before is seen: each statement sees what was committed when it began.
     let known = look(&session, &slots).await?;
     let mut batch = Batch::new(counters, known);
-    let accepted = messages.iter().zip(slots).map(|((message, window), slot)| batch.take(message, slot, *window));
-    let accepted = accepted.collect();
+    let take = |(one, slot): (_, Slot)| {
+        let Waiting { message, window, .. }: &Waiting = one;
+        held.contains(&slot.account).then(|| batch.take(message, slot, *window))
+    };
+    let accepted = waiting.iter().zip(asked).map(take).collect();
     write(&session, &batch).await?;
     session.commit().await?;
     Ok(accepted)
@@ -156,22 +220,31 @@ async fn accept(pool: &Pool, waiting: &[Waiting]) -> StoreResult<Vec<Acceptance>
 
 /// A transaction that holds the counters of these accounts, and how far they have counted. Who comes first to an account
 /// begins to count there, in a transaction of its own: so counters are always waited for in their order.
-async fn hold_counters(pool: &Pool, slots: &[Slot]) -> StoreResult<(Session, Vec<(i64, i64)>)> {
+async fn hold_counters(pool: &Pool, slots: &[Slot], crossing: Crossing) -> StoreResult<(Session, Vec<(i64, i64)>)> {
     let mut accounts: Vec<i64> = slots.iter().map(|slot| slot.account).collect();
     accounts.sort_unstable();
     accounts.dedup();
     let (count, accounts) = (accounts.len(), List(accounts));
+    let hold = match crossing {
+        Crossing::Pass => HOLD_FREE,
+        Crossing::Wait => HOLD,
+    };
+    let read = |row: &Row| Ok((row.value(0)?, row.value(1)?));
     let mut session = pool.session().await?;
     session.begin(None);
-    let counters = list(&session, HOLD, values![accounts], |row| Ok((row.value(0)?, row.value(1)?))).await?;
+    let counters = list(&session, hold, values![accounts], read).await?;
     if counters.len() == count {
+        return Ok((session, counters));
+    }
+    if list(&session, COUNTING, values![accounts], |row| row.value::<i64>(0)).await?.len() == count {
+        // Some are passed over.
         return Ok((session, counters));
     }
     drop(session);
     let mut session = pool.session().await?;
     run(&session, BEGIN_COUNTING, values![accounts]).await?;
     session.begin(None);
-    let counters = list(&session, HOLD, values![accounts], |row| Ok((row.value(0)?, row.value(1)?))).await?;
+    let counters = list(&session, hold, values![accounts], read).await?;
     Ok((session, counters))
 }
 
@@ -188,51 +261,4 @@ async fn look(session: &Session, slots: &[Slot]) -> StoreResult<Vec<(Slot, Newes
         Ok((slot, Newest { number, source, key, received_at: row.value(5)?, digest: row.value(6)? }))
     })
     .await
-}
-
-/// Writes what has become of a batch. The statements do not need each other, so all of them are sent at once.
-async fn write(session: &Session, batch: &Batch<'_>) -> StoreResult<()> {
-    let keep = async {
-        if batch.kept.is_empty() {
-            return Ok(());
-        }
-        let column = batch.columns();
-        let values = values![
-            column.accounts,
-            column.numbers,
-            column.sources,
-            column.keys,
-            column.digests,
-            column.message_ids,
-            column.headers,
-            column.received_at,
-            column.fan_outs,
-            column.indexes,
-            column.totals,
-            column.bodies,
-        ];
-        run(session, KEEP, values).await
-    };
-    let take_slots = async {
-        let (accounts, fingerprints, numbers) = batch.slots_taken();
-        if accounts.0.is_empty() {
-            return Ok(());
-        }
-        run(session, TAKE_SLOTS, values![accounts, fingerprints, numbers]).await
-    };
-    let count_on = async {
-        let (accounts, newest) = batch.counted();
-        if batch.kept.is_empty() {
-            return Ok(());
-        }
-        run(session, COUNT_ON, values![accounts, newest]).await
-    };
-    let note_duplicates = async {
-        if batch.duplicates.is_empty() {
-            return Ok(());
-        }
-        let [accounts, numbers, copies, conflicts, last_at] = batch.duplicates_noted();
-        run(session, NOTE_DUPLICATES, values![accounts, numbers, copies, conflicts, last_at]).await
-    };
-    tokio::try_join!(keep, take_slots, count_on, note_duplicates).map(drop)
 }

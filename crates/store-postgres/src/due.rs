@@ -4,11 +4,12 @@
 use store::StoreResult;
 use wire::{AccountId, EndpointId};
 
+use crate::backlog::IS_OUT_OF_LINE;
 use crate::columns::{Id, LEASE_NOW, List, find, number, run, values};
 use crate::session::Session;
 
 /// When the lane `l` has something to do next, as of `now`, an expression: never while paused or ended, not before the end
-/// of a breaker's wait.
+/// of a breaker's wait. At once where rows are left that do not agree with their fan-out: nothing else would come to them.
 pub(crate) fn next_due(now: &str) -> String {
     // The first of those that run, rather than whether there are any: the index of those that run is asked then, and not one
     // of all that may have something waiting.
@@ -18,6 +19,9 @@ pub(crate) fn next_due(now: &str) -> String {
               when (select f.position from fan_out as f
                     where f.account = l.account and f.endpoint = l.endpoint and f.state = 'running'
                     order by f.position limit 1) is not null then {now}
+              when (select f.fan_out from fan_out as f
+                    where f.account = l.account and f.endpoint = l.endpoint and {IS_OUT_OF_LINE}
+                    limit 1) is not null then {now}
               else (select min(x.due_at) from exception as x
                     where x.account = l.account and x.endpoint = l.endpoint and x.due_at is not null)
           end as due_at offset 0) as work

@@ -36,13 +36,16 @@ const CALL_OFF: &str = "update exception set state = 'erased', due_at = null, at
 const END_MEMBERSHIPS: &str = "update membership set ended = $3
     where account = $1 and participant = $2 and ended is null";
 /// Erasures that wait for old versions to go, and whether somebody may still read what one has overwritten: a transaction
-/// that began before its last step, or a standby or a copy that has not come so far.
+/// that began before its last step, also one that is prepared; or a standby, which belongs to no database, or a copy that has
+/// not come so far.
 const TO_BE_SEALED: &str = "select e.account, e.erasure,
     exists (select 1 from pg_stat_activity as other
-            where other.datname = current_database() and other.pid <> pg_backend_pid()
-            and other.backend_type <> 'autovacuum worker'
+            where (other.datname = current_database() or other.backend_type = 'walsender')
+            and other.pid <> pg_backend_pid() and other.backend_type <> 'autovacuum worker'
             and greatest(age(other.backend_xid), age(other.backend_xmin)) >= age(e.xmin))
     or exists (select 1 from pg_replication_slots as slot where age(slot.xmin) >= age(e.xmin))
+    or exists (select 1 from pg_prepared_xacts as prepared
+               where prepared.database = current_database() and age(prepared.transaction) >= age(e.xmin))
     from erasure as e where e.state = 'sealing' and e.finished_at is null";
 
 #[async_trait]

@@ -59,13 +59,13 @@ impl Together {
     }
 }
 
-/// A lane that another node is claiming, or that is being committed to, is passed over: it is looked at again soon. What has
-/// been due, or free, for less than $7 ms is left to others.
+/// A lane that another node is claiming, or that is being committed to, is passed over: it is looked at again soon. So is
+/// what has been due or free for less than $7.
 pub(crate) fn claim_sql() -> String {
     format!(
         "with due as materialized (
              select account, endpoint, due_at from lane
-             where due_at between coalesce($6, {LEASE_NOW} - {LATELY_MS}) and {LEASE_NOW} - $7
+             where due_at between coalesce($6, {LEASE_NOW} - $7 - {LATELY_MS}) and {LEASE_NOW} - $7
              and (lease_until is null or lease_until <= {LEASE_NOW} - $7)
              and account <> all($5)
              order by due_at, account, endpoint limit $4 for no key update skip locked)
@@ -85,7 +85,8 @@ impl Lanes for PostgresStore {
         let began = Instant::now();
         // A test that tells the time itself may let days pass between two looks.
         let look = if at.is_some() { Look::Whole } else { self.together.looks.next(began) };
-        let values = values![at, owner, span(lease_for), lanes, List(full), look.first(), span(room.overdue_by)];
+        let overdue_by = span(room.overdue_by);
+        let values = values![at, owner, span(lease_for), lanes, List(full), look.first(), overdue_by];
         let read = |row: &Row| {
             let lease = Lease { account: row.account(0)?, endpoint: row.id(1)?, epoch: row.count(2)? };
             Ok((row.value::<i64>(3)?, lease))

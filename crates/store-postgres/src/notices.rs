@@ -156,13 +156,25 @@ impl PostgresStore {
         claimed.sort_by_key(|(lease, _)| (lease.account, lease.notice, lease.endpoint));
         let mut errands = Vec::with_capacity(claimed.len());
         for (lease, attempts) in claimed {
-            let endpoint = subscriptions::endpoint(session, &self.vault, lease.account, lease.endpoint).await?;
-            let endpoint = endpoint.ok_or(StoreError::Missing("the endpoint"))?;
-            let notice = notice(session, lease.account, lease.notice).await?;
-            let notice = notice.ok_or(StoreError::Missing("the notice"))?;
-            errands.push(NoticeErrand { lease, notice, endpoint, attempts });
+            match self.errand(session, (lease, attempts)).await {
+                Ok(errand) => errands.push(errand),
+                // Claimed all the same, so that it comes again after a while, and the others now.
+                Err(error @ (StoreError::Broken(_) | StoreError::Missing(_))) => {
+                    let NoticeLease { account, notice, endpoint, .. } = lease;
+                    tracing::error!(%account, %notice, %endpoint, %error, "a notice cannot be read, and waits");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(errands)
+    }
+
+    async fn errand(&self, session: &Session, (lease, attempts): (NoticeLease, u16)) -> StoreResult<NoticeErrand> {
+        let endpoint = subscriptions::endpoint(session, &self.vault, lease.account, lease.endpoint).await?;
+        let endpoint = endpoint.ok_or(StoreError::Missing("the endpoint"))?;
+        let notice = notice(session, lease.account, lease.notice).await?;
+        let notice = notice.ok_or(StoreError::Missing("the notice"))?;
+        Ok(NoticeErrand { lease, notice, endpoint, attempts })
     }
 }
 

@@ -2,10 +2,12 @@
 //! `TEST_DATABASE_URL` names (scripts/with-postgres starts one), and say so where there is none.
 
 mod accepting;
+mod aligning;
 mod audience;
 mod concurrency;
 mod contract;
 mod copying;
+mod crossing;
 mod leasing;
 mod letting_go;
 mod lossy;

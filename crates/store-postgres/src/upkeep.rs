@@ -7,12 +7,13 @@ mod log;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use store::{DedupeWindow, Prunable, Retention, StoreError, StoreResult, Upkeep};
+use tokio_postgres::Row;
 use wire::{AccountId, EndpointId, EventId};
 
-use crate::PostgresStore;
-use crate::columns::{Columns, Id, List, change, find, list, lock_account, millis, number, run, values};
+use crate::columns::{Columns, DATABASE_NOW, Id, List, change, find, list, lock_account, millis, number, run, values};
 use crate::due::wait_for_lanes;
 use crate::session::Session;
+use crate::{LeaseClock, PostgresStore};
 
 /// Bytes of bodies that one transaction lets go of.
 const BODY_BYTES_MAX: i64 = 8 * 1024 * 1024;
@@ -27,11 +28,12 @@ const OLD_VERSIONS: &str = "delete from series_version where (account, series, v
     select v.account, v.series, v.version from series_version as v
     join series as s on s.account = v.account and s.series = v.series
     where v.account = $1 and v.version < s.version and v.saved_at < $2 limit $3)";
-/// Needed by no audience: it ended by the revision that the oldest event is frozen at, or there is no event.
+/// Needed by no audience: it ended by the first revision that an event is frozen at, or there is no event. Not by that of the
+/// oldest event: clocks of nodes differ, and one that waited for the account has a later revision than its time says.
 const OLD_MEMBERSHIPS: &str = "delete from membership where (account, team, participant, joined) in (
     select account, team, participant, joined from membership
     where account = $1 and ended <= coalesce(
-        (select revision from event where account = $1 order by created_at limit 1),
+        (select min(revision) from event where account = $1),
         (select revision from account where account = $1))
     limit $2)";
 const OLD_ERASURES: &str = "delete from erasure where (account, erasure) in (
@@ -40,13 +42,7 @@ const OLD_ERASURES: &str = "delete from erasure where (account, erasure) in (
 #[async_trait]
 impl Upkeep for PostgresStore {
     async fn retention(&self, account: AccountId) -> StoreResult<Retention> {
-        let sql = "select bodies_days, log_days, metadata_days from retention where account = $1";
-        let days = find(&self.session().await?, sql, values![number(account)], |row| {
-            Ok((row.small(0)?, row.small(1)?, row.small(2)?))
-        })
-        .await?;
-        let Some((bodies, log, metadata)) = days else { return Ok(Retention::default()) };
-        Retention::new(bodies, log, metadata).map_err(StoreError::broken)
+        retention(&self.session().await?, account).await
     }
 
     async fn set_retention(&self, account: AccountId, retention: Retention) -> StoreResult<()> {
@@ -61,6 +57,10 @@ impl Upkeep for PostgresStore {
 
     async fn prune(&self, account: AccountId, what: Prunable, before: Timestamp, limit: usize) -> StoreResult<usize> {
         let session = self.begin().await?;
+        let before = match self.database_now(&session).await? {
+            Some(now) => before.min(self.kept_from(&session, account, (what, now)).await?),
+            None => before,
+        };
         let bounds = (millis(before), i64::try_from(limit).unwrap_or(i64::MAX));
         let gone = match what {
             Prunable::Log => log::forget(&session, account, bounds).await?,
@@ -79,6 +79,37 @@ impl Upkeep for PostgresStore {
     async fn forget_keys(&self, now: Timestamp, limit: usize) -> StoreResult<usize> {
         keys::forget(self, now, limit).await
     }
+}
+
+impl PostgresStore {
+    /// The database's time; `None` where a test tells it. What is gone does not come back, so that it has to be old by this
+    /// clock too: that of one node may be wrong by months.
+    async fn database_now(&self, session: &Session) -> StoreResult<Option<Timestamp>> {
+        if self.lease_clock != LeaseClock::Database {
+            return Ok(None);
+        }
+        find(session, &format!("select {DATABASE_NOW}"), values![], |row| row.moment(0)).await
+    }
+
+    /// What an account keeps at least.
+    async fn kept_from(
+        &self,
+        session: &Session,
+        account: AccountId,
+        (what, now): (Prunable, Timestamp),
+    ) -> StoreResult<Timestamp> {
+        let kept_from = retention(session, account).await?.before(what, now);
+        // A message that is gone cannot be recognised.
+        Ok(if what == Prunable::Messages { kept_from.min(self.window.begin(now)) } else { kept_from })
+    }
+}
+
+async fn retention(session: &Session, account: AccountId) -> StoreResult<Retention> {
+    let sql = "select bodies_days, log_days, metadata_days from retention where account = $1";
+    let read = |row: &Row| Ok((row.small(0)?, row.small(1)?, row.small(2)?));
+    let days = find(session, sql, values![number(account)], read).await?;
+    let Some((bodies, log, metadata)) = days else { return Ok(Retention::default()) };
+    Retention::new(bodies, log, metadata).map_err(StoreError::broken)
 }
 
 /// How far to go: older than this (Unix milliseconds), and at most so many rows.

@@ -1,6 +1,6 @@
 //! What a store owes of people's calendars: the newest word, one address each, and nothing of who was erased.
 
-use store::{Agenda, CalendarOf, Searched, Store, StoreResult};
+use store::{Agenda, CalendarOf, Searched, Store, StoreResult, Whom};
 
 use crate::World;
 
@@ -51,6 +51,35 @@ pub async fn a_calendar_has_one_address_that_shows_it<S: Store>(mut world: World
         assert_eq!(world.store.calendar([empty; 20]).await?.expect("its address").agendas, []);
     }
     assert_eq!(world.store.calendar([99; 20]).await?, None);
+    Ok(())
+}
+
+pub async fn agendas_are_kept_under_names_of_any_length<S: Store>(mut world: World<S>) -> StoreResult<()> {
+    let account = world.account().await?;
+    // No digit follows from those before it, so that nothing of it can be left out.
+    let digits = (0_u64..9_000).map(|nth| nth.wrapping_mul(nth).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60);
+    let long: String = digits.filter_map(|digit| char::from_digit(u32::try_from(digit).ok()?, 16)).collect();
+    let people = [format!("{long}1@example.com"), format!("{long}2@example.com")];
+    for (nth, person) in (1..).zip(&people) {
+        let told = vec![agenda(person, &long, (nth, 0)), agenda(person, &format!("{long}x"), (nth, 0))];
+        world.store.keep_agendas(account, "mail", told).await?;
+        let of = CalendarOf::Person(person.clone());
+        assert_eq!(world.store.calendar_token(account, "mail", of, [nth as u8; 20]).await?, [nth as u8; 20]);
+    }
+    for (nth, person) in (1..).zip(&people) {
+        let kept = world.store.agendas(account, "mail", person).await?;
+        assert_eq!(kept.iter().map(|kept| kept.version).collect::<Vec<_>>(), [(nth, 0); 2]);
+        let shown = world.store.calendar([nth as u8; 20]).await?.expect("its address");
+        assert_eq!(shown.agendas, kept);
+        // What was read is changed, and kept again.
+        let [first, second] = kept.try_into().expect("two");
+        world.store.keep_agendas(account, "mail", vec![Agenda { version: (9, 0), ..first }]).await?;
+        let now = world.store.agendas(account, "mail", person).await?;
+        assert!(now.len() == 2 && now.contains(&second), "{} agendas", now.len());
+    }
+    world.erase_whom(account, Whom::Email(people[0].to_uppercase())).await?;
+    assert_eq!(world.store.agendas(account, "mail", &people[0]).await?, []);
+    assert_eq!(world.store.agendas(account, "mail", &people[1]).await?.len(), 2);
     Ok(())
 }
 

@@ -324,6 +324,7 @@ macro_rules! suite {
             [
                 an_agenda_reads_back_and_an_older_word_changes_nothing,
                 a_calendar_has_one_address_that_shows_it,
+                agendas_are_kept_under_names_of_any_length,
                 who_is_erased_has_no_agenda_and_no_calendar,
                 what_was_under_way_when_somebody_was_erased_leaves_no_agenda,
             ]
@@ -352,6 +353,7 @@ macro_rules! suite {
                 an_ended_log_goes_and_its_counts_stay_as_long_as_its_event,
                 what_is_pending_is_never_let_go,
                 an_outcome_is_kept_from_its_own_time_on,
+                who_left_is_kept_for_an_audience_whose_node_had_another_clock,
                 old_versions_memberships_and_erasures_go,
                 keys_are_let_go_when_many_of_them_no_longer_count,
             ]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use provider::frontier::Place;
-use store::{Acceptance, DeliveryFilter, MessageContent, Prunable, Retention, Store, StoreError, StoreResult};
+use store::{Acceptance, DeliveryFilter, Group, MessageContent, Prunable, Retention, Store, StoreError, StoreResult};
 use wire::AccountId;
 
 use crate::World;
@@ -89,7 +89,7 @@ pub async fn what_is_pending_is_never_let_go<S: Store>(mut world: World<S>) -> S
     world.settle(lease, Report::of(running, world.now()).delivered([2])).await?;
     let report = Report::of(retrying, world.now()).delivered([1, 3]).retrying(place(2), 1, due).swept();
     world.settle(lease, report).await?;
-    world.store.leave(account, store::Group::Mango(mango), 3).await?;
+    world.store.leave(account, Group::Mango(mango), 3).await?;
 
     world.pass(A_DAY * 499);
     for what in Prunable::ALL {
@@ -119,6 +119,23 @@ pub async fn an_outcome_is_kept_from_its_own_time_on<S: Store>(mut world: World<
     world.pass(LEASE);
     world.prune(account, Prunable::Log).await?;
     assert_eq!(logged(&world, account).await?, 0);
+    Ok(())
+}
+
+pub async fn who_left_is_kept_for_an_audience_whose_node_had_another_clock<S: Store>(
+    mut world: World<S>,
+) -> StoreResult<()> {
+    let account = world.account().await?;
+    world.endpoint(account).await?;
+    let mango = world.mango_of(account, &["ada", "bob"]).await?;
+    let (first, second) = (world.plan(&[mango]), world.plan(&[mango]));
+    let ahead = world.now() + A_DAY;
+    let save = first.to_save(world.id(), &world.zones, ahead);
+    let saved = world.store.save_series(account, save).await?;
+    assert!(world.leave(account, Group::Mango(mango), "bob").await?);
+    world.save(account, &second).await?;
+    world.prune(account, Prunable::Memberships).await?;
+    assert_eq!(world.names(account, saved.fan_outs[0].0).await?, ["ada", "bob"]);
     Ok(())
 }
 

@@ -148,6 +148,7 @@ create table event (
     primary key (account, event)
 ) strict;
 create index event_by_age on event (account, created_at); -- pruning
+create index event_by_revision on event (account, revision); -- which members an audience may still need
 
 create table endpoint (
     account integer not null references account,

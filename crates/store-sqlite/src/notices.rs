@@ -177,13 +177,26 @@ fn claim(connection: &Connection, vault: &Vault, values: (i64, i64, i64)) -> Sto
     })?;
     // What an update returns comes in no certain order.
     claimed.sort_by_key(|(lease, _)| (lease.account, lease.notice, lease.endpoint));
-    let errands = claimed.into_iter().map(|(lease, attempts)| {
-        let endpoint = subscriptions::endpoint(connection, vault, lease.account, lease.endpoint)?;
-        let endpoint = endpoint.ok_or(StoreError::Missing("the endpoint"))?;
-        let notice = notice(connection, lease.account, lease.notice)?.ok_or(StoreError::Missing("the notice"))?;
-        Ok(NoticeErrand { lease, notice, endpoint, attempts })
-    });
-    errands.collect()
+    let mut errands = Vec::with_capacity(claimed.len());
+    for (lease, attempts) in claimed {
+        match errand(connection, vault, (lease, attempts)) {
+            Ok(errand) => errands.push(errand),
+            // Claimed all the same, so that it comes again after a while, and the others now.
+            Err(error @ (StoreError::Broken(_) | StoreError::Missing(_))) => {
+                let NoticeLease { account, notice, endpoint, .. } = lease;
+                tracing::error!(%account, %notice, %endpoint, %error, "a notice cannot be read, and waits");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(errands)
+}
+
+fn errand(connection: &Connection, vault: &Vault, (lease, attempts): (NoticeLease, u16)) -> StoreResult<NoticeErrand> {
+    let endpoint = subscriptions::endpoint(connection, vault, lease.account, lease.endpoint)?;
+    let endpoint = endpoint.ok_or(StoreError::Missing("the endpoint"))?;
+    let notice = notice(connection, lease.account, lease.notice)?.ok_or(StoreError::Missing("the notice"))?;
+    Ok(NoticeErrand { lease, notice, endpoint, attempts })
 }
 
 fn notice(connection: &Connection, account: AccountId, id: NoticeId) -> StoreResult<Option<NoticeRecord>> {

@@ -38,11 +38,12 @@ pub(crate) const OLD_VERSIONS: &str = "delete from series_version where (account
     select v.account, v.series, v.version from series_version as v
     join series as s on s.account = v.account and s.series = v.series
     where v.account = ?1 and v.version < s.version and v.saved_at < ?2 limit ?3)";
-/// Needed by no audience: it ended by the revision that the oldest event is frozen at, or there is no event.
+/// Needed by no audience: it ended by the first revision that an event is frozen at, or there is no event. Not by that of the
+/// oldest event: clocks of nodes differ, and one that waited for the account has a later revision than its time says.
 pub(crate) const OLD_MEMBERSHIPS: &str = "delete from membership where (account, team, participant, joined) in (
     select account, team, participant, joined from membership indexed by membership_ended
     where account = ?1 and ended <= coalesce(
-        (select revision from event indexed by event_by_age where account = ?1 order by created_at limit 1),
+        (select min(revision) from event indexed by event_by_revision where account = ?1),
         (select revision from account where account = ?1))
     limit ?2)";
 pub(crate) const OLD_ERASURES: &str = "delete from erasure where (account, erasure) in (

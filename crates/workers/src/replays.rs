@@ -1,13 +1,16 @@
 //! The replay loop: gives each replay that revives failed deliveries its turn, at its pace, a chunk at a time. Replays
 //! that resend need no loop: their fan-outs are the lanes' work.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use provider::replay::{LOOK_AGAIN_AFTER, turn};
-use store::{Clock, ReplayState, Replays, StoreResult};
+use store::{Clock, DueReplay, ReplayState, Replays, StoreResult};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
+use wire::ReplayId;
 
 use crate::trouble::Trouble;
 
@@ -26,6 +29,8 @@ pub struct ReplayTurner {
     /// Poked by us when deliveries have become due.
     lanes_hint: Arc<Notify>,
     stop: watch::Receiver<bool>,
+    /// Replays that could not go on at their last turn.
+    stuck: HashSet<ReplayId>,
 }
 
 impl ReplayTurner {
@@ -38,7 +43,7 @@ impl ReplayTurner {
         lanes_hint: Arc<Notify>,
         stop: watch::Receiver<bool>,
     ) -> ReplayTurner {
-        ReplayTurner { replays, clock, hint, lanes_hint, stop }
+        ReplayTurner { replays, clock, hint, lanes_hint, stop, stuck: HashSet::new() }
     }
 
     /// Runs until told to stop. A turn is one transaction, so there is nothing to finish.
@@ -58,20 +63,34 @@ impl ReplayTurner {
         }
     }
 
-    /// One turn for each replay that is due; how many had one.
+    /// One turn for each replay that is due; how many had one. One that cannot go on holds up none of the others.
     pub async fn turn(&mut self) -> StoreResult<usize> {
         let now = self.clock.now();
         let due = self.replays.due_replays(now, REPLAYS_AT_ONCE).await?;
+        let mut failed = None;
         for replay in &due {
-            let turn = turn(replay.rate, replay.waiting, replay.due_at, now);
-            let revived = self.replays.revive(*replay, turn, now).await?;
-            if revived.deliveries > 0 {
-                self.lanes_hint.notify_one();
-            }
-            if revived.state == ReplayState::Done {
-                tracing::info!(account = %replay.account, replay = %replay.id, "a replay has put everything into the queue");
+            match self.further(replay, now).await {
+                Ok(()) => drop(self.stuck.remove(&replay.id)),
+                Err(error) => {
+                    if self.stuck.insert(replay.id) {
+                        tracing::error!(account = %replay.account, replay = %replay.id, %error, "a replay could not go on");
+                    }
+                    failed.get_or_insert(error);
+                }
             }
         }
-        Ok(due.len())
+        failed.map_or(Ok(due.len()), Err)
+    }
+
+    async fn further(&self, replay: &DueReplay, now: Timestamp) -> StoreResult<()> {
+        let turn = turn(replay.rate, replay.waiting, replay.due_at, now);
+        let revived = self.replays.revive(*replay, turn, now).await?;
+        if revived.deliveries > 0 {
+            self.lanes_hint.notify_one();
+        }
+        if revived.state == ReplayState::Done {
+            tracing::info!(account = %replay.account, replay = %replay.id, "a replay has put everything into the queue");
+        }
+        Ok(())
     }
 }

@@ -124,7 +124,8 @@ fn columns_of(state: ExceptionState) -> (&'static str, Option<i64>, i64, i64) {
     (name, due, i64::from(attempt), i64::from(charged))
 }
 
-/// What is to be tried again of somebody who is gone was on its way while they were erased: it ends with them.
+/// What is to be tried again of somebody who is gone was on its way while they were erased: it ends with them. What was on its
+/// way while its fan-out was let go of has no row.
 pub(crate) const SAVE_EXCEPTIONS: &str =
     "insert into exception as kept (account, fan_out, participant, place, endpoint, state, due_at, attempt, charged,
                                     last_outcome, last_at)
@@ -135,6 +136,7 @@ pub(crate) const SAVE_EXCEPTIONS: &str =
     from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::bigint[],
                 $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
         as new (account, fan_out, participant, place, endpoint, state, due_at, attempt, charged, last_outcome, last_at)
+    join fan_out as f on f.account = new.account and f.fan_out = new.fan_out
     cross join lateral (select new.state = 'retrying' and not exists (
         select 1 from participant as p where p.account = new.account and p.participant = new.participant)
         as is_gone offset 0) as gone

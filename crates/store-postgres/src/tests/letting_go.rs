@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use store::{ErasureState, Erasures, Inbox, StoreError, StoreResult, Upkeep};
+use store::{ErasureState, Erasures, Inbox, Prunable, Secrets, StoreError, StoreResult, Upkeep};
 use store_spec::World;
 
 use super::TestDatabase;
-use crate::PostgresStore;
+use crate::{LeaseClock, PostgresStore};
 
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -79,6 +79,38 @@ async fn nodes_that_sweep_at_once_take_the_old_keys_of_each_account_and_no_other
         assert!(matches!(copy, store::Acceptance::Duplicate { .. }), "{copy:?}");
     }
     assert_eq!(world.store.message_counts(accounts[0]).await?.stored, 21, "messages stay");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_whose_clock_is_months_ahead_lets_go_of_nothing_that_others_keep() -> StoreResult<()> {
+    let Some(database) = TestDatabase::new() else { return Ok(()) };
+    let mut world = World::new(PostgresStore { lease_clock: LeaseClock::Database, ..database.store() });
+    let account = world.account().await?;
+    let sender = world.sender(account).await?;
+    world.endpoint(account).await?;
+    let plan = world.plan(&[]);
+    world.save(account, &plan).await?;
+    for nth in 0..9 {
+        world.accept(&sender, &format!("msg_{nth}"), "{}").await?;
+    }
+    let client = database.client().await;
+    // The last two messages and the event are a month old, the others years.
+    let aged = "update message set received_at = (extract(epoch from now() - interval '30 days') * 1000)::bigint
+        where number > 7; update event set created_at = (extract(epoch from now() - interval '30 days') * 1000)::bigint;
+        update fan_out set is_logged = false; update message_seen_sweep set look_at = 0";
+    client.batch_execute(aged).await.unwrap();
+    let ahead = world.now() + A_DAY * 365 * 50;
+    for what in Prunable::ALL {
+        while world.store.prune(account, what, ahead, 100).await? > 0 {}
+    }
+    while world.store.forget_keys(ahead, 100).await? > 0 {}
+    world.store.remove_expired_secrets(ahead).await?;
+    let left = "select (select count(*) from message where emptied is null), (select count(*) from message),
+        (select count(*) from event)";
+    let left = client.query_one(left, &[]).await.unwrap();
+    let left: Vec<i64> = (0..3).map(|at| left.get(at)).collect();
+    assert_eq!(left, [2, 2, 1]);
     Ok(())
 }
 

@@ -116,15 +116,16 @@ async fn each_lane_of_a_transaction_gets_its_own_answer() -> StoreResult<()> {
     let Some(busy) = Busy::with(3).await? else { return Ok(()) };
     let [(first, one), (second, two), (third, three)] = busy.lanes[..] else { panic!("three lanes") };
     let stale = Lease { epoch: second.epoch - 1, ..second };
-    let nowhere = FanOutId::from_bytes([9; 16]);
+    let mut of_nobody = Settlement::from(busy.report(three).delivered([1]));
+    of_nobody.segments[0].1.count = 0;
     let (fine, over, misfit) = tokio::join!(
         settle(&busy.world.store, first, busy.report(one).delivered([1, 2])),
         settle(&busy.world.store, stale, busy.report(two).delivered([1, 2])),
-        settle(&busy.world.store, third, busy.report(nowhere).retrying(place(1), 1, busy.world.now())),
+        busy.world.store.settle(third, Arc::new(of_nobody)),
     );
     fine?;
     assert!(matches!(over, Err(StoreError::Fenced)), "{over:?}");
-    assert!(misfit.is_err(), "no such fan-out");
+    assert!(misfit.is_err(), "a segment of nobody");
     settle(&busy.world.store, third, busy.report(three).delivered([1])).await?;
     let mut delivered = busy.delivered(&busy.database.client().await).await;
     delivered.sort_unstable();
@@ -230,5 +231,31 @@ async fn a_commit_that_never_arrived_is_known_to_be_lost_and_is_made_again() -> 
         assert_eq!(kept, [(3, 3)]);
         assert!(took < Duration::from_secs(10), "a database that waits for the commit is told: {took:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_attempt_that_ends_after_its_fan_out_was_let_go_of_fails_no_settlement() -> StoreResult<()> {
+    let Some(busy) = Busy::with(2).await? else { return Ok(()) };
+    let client = busy.database.client().await;
+    let [(of_gone, gone), (of_kept, kept)] = busy.lanes[..] else { panic!("two lanes") };
+    client.execute("delete from fan_out where fan_out = $1", &[&gone.as_bytes().as_slice()]).await.unwrap();
+    let due = busy.world.now() + LEASE;
+    let (late, other) = join(
+        settle(&busy.world.store, of_gone, busy.report(gone).retrying(place(1), 1, due)),
+        settle(&busy.world.store, of_kept, busy.report(kept).retrying(place(1), 1, due)),
+    )
+    .await;
+    late?;
+    other?;
+    let rows = client.query("select fan_out from exception", &[]).await.unwrap();
+    let rows: Vec<&[u8]> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(rows, [kept.as_bytes().as_slice()]);
+
+    let sql = "insert into exception (account, fan_out, participant, place, endpoint, state, attempt)
+        select account, $1, 9, 9, endpoint, 'held', 1 from exception";
+    let refused = client.execute(sql, &[&gone.as_bytes().as_slice()]).await.unwrap_err();
+    let refused = crate::columns::broken(&refused);
+    assert!(matches!(refused, StoreError::Broken(_)), "the account is there: {refused}");
     Ok(())
 }

@@ -53,6 +53,7 @@ struct Sweep {
 
 pub(super) async fn forget(store: &PostgresStore, now: Timestamp, limit: usize) -> StoreResult<usize> {
     let session = store.begin().await?;
+    let now = store.database_now(&session).await?.map_or(now, |there| there.min(now));
     let looked_at = match next_sweep(&session, millis(store.window.begin(now)), millis(now)).await? {
         // More than none, so that the next account's turn comes too.
         Some(sweep) => further(&session, &sweep, i64::try_from(limit).unwrap_or(i64::MAX)).await?.max(1),

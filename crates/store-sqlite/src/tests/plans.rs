@@ -184,7 +184,10 @@ fn what_is_let_go_is_found_oldest_first() {
     plans.of(upkeep::OLD_FAILURES).goes_by(&["attempt_failure USING PRIMARY KEY (account=? AND fan_out=?)"]);
     plans.of(upkeep::OLD_EVENTS).goes_by(&["event USING INDEX event_by_age (account=? AND created_at<?)"]);
     plans.of(upkeep::OLD_VERSIONS).goes_by(&["PRIMARY KEY (account=?"]);
-    plans.of(upkeep::OLD_MEMBERSHIPS).goes_by(&["membership USING COVERING INDEX membership_ended"]);
+    plans.of(upkeep::OLD_MEMBERSHIPS).goes_by(&[
+        "membership USING COVERING INDEX membership_ended",
+        "event USING COVERING INDEX event_by_revision (account=?)",
+    ]);
     plans.of(upkeep::OLD_ERASURES).goes_by(&["erasure USING PRIMARY KEY (account=?)"]);
 }
 

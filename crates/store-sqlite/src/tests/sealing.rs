@@ -3,10 +3,14 @@
 use std::fs;
 
 use rusqlite::params;
-use store::{Inbox, Rotated, Rotation, Secrets, SourceRecord, StoreError, StoreResult, Subscriptions};
+use store::{
+    DisabledBecause, Inbox, NewNotice, Notices, Rotated, Rotation, Secrets, SourceRecord, StoreError, StoreResult,
+    Subscriptions,
+};
 use store_spec::World;
-use webinar::Zones;
-use wire::{AccountId, EndpointId, Secret, SigningSecret, SourceId};
+use store_spec::world::LEASE;
+use webinar::{EventType, NoticeKind, Zones};
+use wire::{AccountId, EndpointId, NoticeId, Secret, SigningSecret, SourceId};
 
 use super::{Disk, vault};
 use crate::{OpenError, SqliteStore, sealing_keys};
@@ -197,5 +201,30 @@ async fn looking_at_a_file_settles_no_key_for_it() -> StoreResult<()> {
     assert_eq!(sealing_keys(&disk.path()), [""; 0]);
     let _server = disk.serve_with(&[2]);
     assert_eq!(sealing_keys(&disk.path()), [vault(&[2]).key_in_use().to_string()]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_notice_whose_secret_cannot_be_opened_holds_up_no_other() -> StoreResult<()> {
+    let disk = Disk::new();
+    let mut world = disk.world();
+    let account = world.account().await?;
+    for path in ["one", "two"] {
+        let mut new = world.new_subscription(&format!("https://owner.example/{path}"));
+        new.event = EventType::Notice(NoticeKind::EndpointDisabled);
+        world.store.subscribe(account, new).await?;
+    }
+    let id = NoticeId::from_bytes(world.id());
+    let gone = EndpointId::from_bytes(world.id());
+    let notice = NewNotice::endpoint_disabled(id, gone, DisabledBecause::Gone, world.now());
+    world.store.raise_notice(account, notice).await?;
+    // It is that of another row now.
+    let sql = "update endpoint_secret set sealed = (select max(sealed) from endpoint_secret)
+        where sealed = (select min(sealed) from endpoint_secret)";
+    disk.other().execute(sql, []).unwrap();
+    assert_eq!(world.store.claim_notices(world.now(), LEASE, 10).await?.len(), 1);
+    assert_eq!(world.store.claim_notices(world.now(), LEASE, 10).await?.len(), 0, "it waits for its next turn");
+    world.pass(LEASE);
+    assert_eq!(world.store.claim_notices(world.now(), LEASE, 10).await?.len(), 1);
     Ok(())
 }

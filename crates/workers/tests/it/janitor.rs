@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use provider::api_key::ApiKey;
 use store::{
-    Clock, DedupeWindow, DeliveryStatus, ErasureState, Erasures, Inbox, MessageContent, MessageFilter, Retention,
-    Upkeep,
+    Account, Accounts, Clock, DedupeWindow, DeliveryStatus, ErasureState, Erasures, Inbox, MessageContent,
+    MessageFilter, Retention, Upkeep,
 };
 use store_spec::world::Sender;
-use wire::SourceId;
+use wire::{AccountId, SourceId};
 use workers::{Janitor, Turn};
 
 use crate::receiver::Answer;
@@ -88,6 +89,38 @@ async fn a_round_waits_for_the_next_hour() {
     assert_eq!(janitor.turn().await.unwrap(), Turn::Idle);
     world.advance(3_600).await;
     assert_eq!(janitor.turn().await.unwrap(), Turn::Worked);
+}
+
+#[tokio::test]
+async fn what_cannot_be_let_go_of_for_one_account_goes_for_the_others() {
+    let mut world = World::with_members(1).await;
+    accept(&world, 3).await;
+    let other = AccountId::from_u32(2);
+    let now = world.clock.now();
+    let account = Account { id: other, name: "Other".into(), timezone: "Asia/Kolkata".into(), created_at: now };
+    world.store.create_account(account, ApiKey::from_chance([2; 8], [2; 32]).to_stored()).await.unwrap();
+    let (sender, record) = Sender::new(SourceId::from_bytes([8; 16]), other);
+    world.store.create_source(record).await.unwrap();
+    world.store.accept(sender.message("msg_1", "{}", now)).await.unwrap();
+    let damaged = "create trigger damaged before update on message when new.account = 1
+        begin select raise(abort, 'damaged'); end";
+    rusqlite::Connection::open(world.file()).unwrap().execute_batch(damaged).unwrap();
+
+    world.advance(100 * 24 * 3_600).await;
+    let mut janitor = janitor(&world);
+    let mut failures = 0;
+    for _ in 0..100 {
+        match janitor.turn().await {
+            Ok(Turn::Idle) => break,
+            Ok(Turn::Worked) => {}
+            Err(_) => failures += 1,
+        }
+    }
+    assert_eq!(failures, 1, "until the next round");
+    for (account, content) in [(ACCOUNT, MessageContent::Kept), (other, MessageContent::Expired)] {
+        let listed = world.store.messages(account, MessageFilter::default(), None, 10).await.unwrap().items;
+        assert!(listed.iter().all(|message| message.content == content), "{account}: {listed:?}");
+    }
 }
 
 fn janitor(world: &World) -> Janitor {

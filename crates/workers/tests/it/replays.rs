@@ -1,5 +1,7 @@
 //! Replays: the same ids, nobody twice, at their pace, whatever happens meanwhile.
 
+mod stuck;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,5 +1,6 @@
 //! A provider with its store in a temporary file, a clock that is moved by hand, and receivers on loopback.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -64,7 +65,7 @@ pub(crate) struct World {
     notices: NoticeSender,
     replays: ReplayTurner,
     versions: u32,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl World {
@@ -90,8 +91,7 @@ impl World {
         let replays = replay_turner(&store, &clock, &context, Arc::new(Notify::new()), stopped.clone());
         let supervisor = LaneSupervisor::new(context.clone(), NodeId::from_bytes([1; 16]), stopped);
         let notices = NoticeSender::new(Arc::new(store.clone()), context.clone(), stop.subscribe());
-        let world =
-            World { store, clock, stop, context, supervisor, notices, replays, versions: 0, _directory: directory };
+        let world = World { store, clock, stop, context, supervisor, notices, replays, versions: 0, directory };
         world.people(count).await;
         world
     }
@@ -225,6 +225,11 @@ impl World {
     /// Gives each replay that is due its turn.
     pub(crate) async fn turn_replays(&mut self) {
         self.replays.turn().await.unwrap();
+    }
+
+    /// The file of the store.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.directory.path().join("world.db")
     }
 
     pub(crate) fn chance(&self) -> Arc<dyn Chance> {
