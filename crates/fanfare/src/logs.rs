@@ -19,7 +19,9 @@ pub(crate) enum LogFormat {
 
 /// Starts logging. `FANFARE_LOG` chooses what, such as `debug` or `info,egress=debug`; without it, `level` and above.
 pub(crate) fn start(format: LogFormat, level: &str) {
-    let filter = EnvFilter::try_from_env("FANFARE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    // The pool says of each connection that it is lost; that the database is away is told once, by whoever needs it.
+    let usual = || EnvFilter::new(format!("{level},tokio_postgres=error,deadpool=error,deadpool_postgres=error"));
+    let filter = EnvFilter::try_from_env("FANFARE_LOG").unwrap_or_else(|_| usual());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     // Somebody who has set up a subscriber before us keeps it.
     let _ = match format {

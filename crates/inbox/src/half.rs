@@ -20,6 +20,8 @@ use crate::config::{HandlerConfig, InboxConfig};
 
 /// What an account is called that nobody has named.
 const ACCOUNT_NAME: &str = "Inbox";
+/// Its id; any number would do.
+const FIRST_ID: AccountId = AccountId::from_u32(0x1b0c_5e01);
 /// Free numbers are found at the first try but in one of millions of accounts.
 const ID_TRIES_MAX: usize = 8;
 
@@ -77,13 +79,19 @@ pub async fn account(means: &Means, wanted: Option<&str>) -> anyhow::Result<Acco
 
 /// An account whose first key nobody knows: who wants one makes another on the command line.
 async fn make_account(means: &Means, name: &str) -> anyhow::Result<AccountId> {
-    for _ in 0..ID_TRIES_MAX {
-        let id = AccountId::from_u32(u32::from_be_bytes(means.chance.bytes()));
+    for tried in 0..ID_TRIES_MAX {
+        // The first id is no chance: of two nodes that find the same empty database at once, one makes the account of both.
+        let id = if tried == 0 { FIRST_ID } else { AccountId::from_u32(u32::from_be_bytes(means.chance.bytes())) };
         let account =
             Account { id, name: name.to_owned(), timezone: "Etc/UTC".to_owned(), created_at: means.clock.now() };
         let key = ApiKey::from_chance(means.chance.bytes(), means.chance.bytes());
         match means.store.create_account(account, key.to_stored()).await {
-            Err(StoreError::Exists(_)) => {}
+            Err(StoreError::Exists(_)) => {
+                let there = means.store.accounts().await?.into_iter().find(|account| account.name == name);
+                if let Some(there) = there {
+                    return Ok(there.id);
+                }
+            }
             made => {
                 made?;
                 tracing::info!(account = %id, name, "made an account for the inbox");

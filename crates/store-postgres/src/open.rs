@@ -272,8 +272,9 @@ pub enum OpenError {
     Empty(String),
     /// Secrets are sealed with a key that was not given.
     #[error(
-        "secrets in {database} are sealed with key {missing}, which is not among those given ({given}); add it, on a line \
-         of its own below the one in use, to the key file or to FANFARE_SECRET_KEY"
+        "secrets in {database} are sealed with key {missing}, which is not among those given ({given}); give this process the \
+         keys that the servers on this database have, in the key file or in FANFARE_SECRET_KEY. A new key comes first on \
+         a line below the one in use, everywhere, and only then before it"
     )]
     UnknownSealingKey {
         /// Which.

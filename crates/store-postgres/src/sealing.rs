@@ -42,8 +42,17 @@ pub(crate) async fn introduce(pool: &Pool, vault: &Vault, address: &Address) -> 
     session.begin(None);
     run(&session, LOCK, values![]).await.map_err(told)?;
     require_all(&session, vault, address).await?;
-    run(&session, INTRODUCE, values![vault.key_in_use().to_string()]).await.map_err(told)?;
-    session.commit().await.map_err(told)
+    let key = vault.key_in_use();
+    let keys_before = list(&session, KEY_IDS, values![], |row| row.value::<String>(0)).await.map_err(told)?;
+    let is_new = change(&session, INTRODUCE, values![key.to_string()]).await.map_err(told)? > 0;
+    session.commit().await.map_err(told)?;
+    if is_new && !keys_before.is_empty() {
+        tracing::warn!(
+            %key,
+            "secrets are sealed with a new key from now on; every other node needs it too, or it cannot open them"
+        );
+    }
+    Ok(())
 }
 
 /// Seals a secret with the key in use.

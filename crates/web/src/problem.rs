@@ -219,8 +219,8 @@ impl From<StoreError> for Problem {
             }
             StoreError::Unconfirmed(cause) => {
                 tracing::warn!(%cause, "the database did not confirm a write");
-                let detail = "the connection to the database ended before it said whether this was stored; look, or \
-                              send it again with the same ids";
+                let detail = "the connection to the database ended before it said whether this was stored; look before \
+                              you send it again";
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unconfirmed", detail)
             }
             StoreError::VersionConflict { .. } => {

@@ -99,6 +99,21 @@ fn a_node_that_only_receives_is_seen_by_its_machine_and_port_and_no_copy_is_made
 }
 
 #[test]
+fn nodes_that_start_at_once_on_an_empty_database_have_one_inbox() {
+    let Some(database) = TestDatabase::make() else { return };
+    let world = database.world();
+    let settings =
+        "[inbox]\n[[source]]\nname = \"tagmango\"\npreset = \"tagmango\"\npath = \"tm-5e0f6ad1c9b847239f3e2d1c\"\n";
+    world.write("inbox.toml", settings);
+    let start = || world.serve_with(&["--config", "inbox.toml", "--only", "receiver"]);
+    let _nodes = std::thread::scope(|scope| {
+        let starting: Vec<_> = (0..3).map(|_| scope.spawn(start)).collect();
+        starting.into_iter().map(|node| node.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(world.run(&["account", "list", "--json"]).stdout.lines().count(), 1);
+}
+
+#[test]
 fn what_only_a_file_has_is_told_with_what_to_do_instead() {
     let Some(database) = TestDatabase::make() else { return };
     let world = database.world();
