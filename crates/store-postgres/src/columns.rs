@@ -132,7 +132,9 @@ pub(crate) fn broken(error: &tokio_postgres::Error) -> StoreError {
     let text = || format!("PostgreSQL says: {}", told.message());
     match code.code().get(..2) {
         // Insufficient resources (a full disk, no memory, too many connections), a cancelled statement or a shutdown.
-        Some("53" | "57") => StoreError::Unwritable(text()),
+        Some("08" | "53" | "57") => StoreError::Unwritable(text()),
+        // It was given up while this process was asleep in it.
+        Some("25") if *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => StoreError::Unwritable(text()),
         // A standby, or a database that was made read-only.
         Some("25") if *code == SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::Unwritable(text()),
         Some("58") => StoreError::Unwritable(text()),

@@ -275,10 +275,26 @@ async fn within<T>(patience: Duration, answer: impl Future<Output = T>) -> Resul
 /// Whether the server has not said what became of a statement: the connection has ended, or it was stopped under a
 /// transaction whose commit may have been on its way.
 fn is_unanswered(error: &tokio_postgres::Error) -> bool {
-    error.code().is_none_or(|code| code.code().starts_with("57P"))
+    error.code().is_none_or(|code| speaks_of_the_connection(code.code()))
+}
+
+/// A server that is stopped under a transaction, or a pooler that has lost its server and answers in its place (08).
+fn speaks_of_the_connection(code: &str) -> bool {
+    code.starts_with("57P") || code.starts_with("08")
 }
 
 /// Whether a statement may change something. One that holds rows is taken for one that does, which does no harm.
 fn may_write(sql: &str) -> bool {
     ["insert into ", "update ", "delete from "].iter().any(|verb| sql.contains(verb))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pooler_that_lost_its_server_does_not_say_what_became_of_a_commit() {
+        assert!(speaks_of_the_connection("08P01") && speaks_of_the_connection("57P01"));
+        assert!(!speaks_of_the_connection("23505") && !speaks_of_the_connection("57014"));
+    }
 }
