@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::Child;
@@ -31,7 +33,7 @@ async fn two_nodes_work_through_a_pooler_that_gives_connections_by_the_transacti
 struct Pooler {
     port: u16,
     _process: Child,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Pooler {
@@ -41,9 +43,9 @@ impl Pooler {
         programs::give_to_owner(directory.path());
         let file = directory.path().join("pgbouncer.ini");
         let settings = format!(
-            "[databases]\n{STORE} = host=127.0.0.1 port={} user=fanfare\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+            "[databases]\n{STORE} = host=127.0.0.1 port={0} user=fanfare\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 4\n\
-             logfile = {}/log\n",
+             logfile = {1}/log\npidfile = {1}/pid\n",
             cluster.port,
             directory.path().display()
         );
@@ -52,6 +54,16 @@ impl Pooler {
         let process =
             command.arg(&file).kill_on_drop(true).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         wait_for("PgBouncer listens", async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
-        Pooler { port, _process: process, _directory: directory }
+        Pooler { port, _process: process, directory }
+    }
+}
+
+impl Drop for Pooler {
+    /// Ends the process itself: what was started here may be the program that changed its user.
+    fn drop(&mut self) {
+        let text = std::fs::read_to_string(self.directory.path().join("pid")).unwrap_or_default();
+        if let Ok(process) = text.trim().parse() {
+            let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
+        }
     }
 }
