@@ -273,8 +273,8 @@ pub enum OpenError {
     /// Secrets are sealed with a key that was not given.
     #[error(
         "secrets in {database} are sealed with key {missing}, which is not among those given ({given}); give this process the \
-         keys that the servers on this database have, in the key file or in FANFARE_SECRET_KEY. A new key comes first on \
-         a line below the one in use, everywhere, and only then before it"
+         keys that the servers on this database have, in the key file or in FANFARE_SECRET_KEY. To bring in \
+         a new key, put it on the line below the one in use on every node, restart them, and only then put it first"
     )]
     UnknownSealingKey {
         /// Which.
